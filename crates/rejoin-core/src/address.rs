@@ -1,0 +1,286 @@
+//! Where a peer may be reached: a bounded multiaddr, and what can be read off it.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
+
+use multiaddr::{Multiaddr, PeerId, Protocol};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::key::PeerKey;
+
+/// A multiaddr without the peer's own `/p2p/…` at its end, so that one place has one spelling.
+///
+/// The `/p2p/…` of a relay stays: it is part of the way. A bare `ip:port` reads as `/ip4/…/tcp/…`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(Multiaddr);
+
+/// Why some text is not an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Neither a multiaddr nor `ip:port`.
+    #[error(
+        "{text:?} is no address; write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW… \
+         or 203.0.113.7:4001"
+    )]
+    Unreadable {
+        /// The first characters of what was given.
+        text: String,
+    },
+    /// Nothing is left once the peer id is taken off.
+    #[error(
+        "an address without a host is no place to dial; put /ip4/…, /ip6/… or /dns/… before it"
+    )]
+    Empty,
+    /// More than [`Address::BYTES_MAX`].
+    #[error(
+        "an address has {bytes} bytes, at most {} are kept",
+        Address::BYTES_MAX
+    )]
+    TooLong {
+        /// How many there were.
+        bytes: usize,
+    },
+}
+
+/// What carries a connection to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// Plain TCP.
+    Tcp,
+    /// QUIC over UDP.
+    Quic,
+    /// WebSocket, plain or over TLS.
+    WebSocket,
+    /// WebTransport over QUIC.
+    WebTransport,
+    /// WebRTC, direct or through a browser.
+    WebRtc,
+    /// Through a relay, whatever carries the way there.
+    Relay,
+    /// In-process, for tests.
+    Memory,
+    /// None of the above.
+    Other,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+            Self::WebSocket => "websocket",
+            Self::WebTransport => "webtransport",
+            Self::WebRtc => "webrtc",
+            Self::Relay => "relay",
+            Self::Memory => "memory",
+            Self::Other => "other",
+        })
+    }
+}
+
+impl Address {
+    /// A webrtc-direct address through a relay, with two certificate hashes, stays below 350 bytes.
+    pub const BYTES_MAX: usize = 512;
+
+    /// Takes a multiaddr and returns it without the peer id at its end, and that peer id.
+    ///
+    /// # Errors
+    /// If nothing is left, or it is longer than [`Self::BYTES_MAX`].
+    pub fn split(mut address: Multiaddr) -> Result<(Self, Option<PeerKey>), AddressError> {
+        let bytes = address.len();
+        if bytes > Self::BYTES_MAX {
+            return Err(AddressError::TooLong { bytes });
+        }
+        let peer = match address.iter().last() {
+            Some(Protocol::P2p(peer)) => {
+                address.pop();
+                Some(peer.into())
+            }
+            _ => None,
+        };
+        if address.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        Ok((Self(address), peer))
+    }
+
+    /// Reads a multiaddr or a bare `ip:port`, and the peer id at its end if it has one.
+    ///
+    /// # Errors
+    /// If it is neither, empty, or longer than [`Self::BYTES_MAX`].
+    pub fn parse(text: &str) -> Result<(Self, Option<PeerKey>), AddressError> {
+        let text = text.trim();
+        if let Ok(socket) = text.parse::<SocketAddr>() {
+            return Ok((socket.into(), None));
+        }
+        let address = text
+            .parse::<Multiaddr>()
+            .map_err(|_| AddressError::Unreadable {
+                text: text.chars().take(80).collect(),
+            })?;
+        Self::split(address)
+    }
+
+    /// The multiaddr itself.
+    pub fn multiaddr(&self) -> &Multiaddr {
+        &self.0
+    }
+
+    /// The IP address it begins with, if any; an IPv4 address mapped into IPv6 comes out as IPv4.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self.0.iter().next()? {
+            Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+            Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),
+            _ => None,
+        }
+    }
+
+    /// The relay whose circuit it uses, if it uses one. A circuit without a named relay gives the
+    /// outer `None` too: nobody can dial it.
+    pub fn relay(&self) -> Option<PeerId> {
+        let mut last = None;
+        for part in &self.0 {
+            match part {
+                Protocol::P2p(peer) => last = Some(peer),
+                Protocol::P2pCircuit => return last,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// What carries a connection to it.
+    pub fn transport(&self) -> Transport {
+        let mut found = Transport::Other;
+        for part in &self.0 {
+            found = match part {
+                Protocol::P2pCircuit => return Transport::Relay,
+                Protocol::Tcp(_) => Transport::Tcp,
+                Protocol::Quic | Protocol::QuicV1 => Transport::Quic,
+                Protocol::Ws(_) | Protocol::Wss(_) => Transport::WebSocket,
+                Protocol::WebTransport => Transport::WebTransport,
+                Protocol::WebRTCDirect | Protocol::WebRTC => Transport::WebRtc,
+                Protocol::Memory(_) => Transport::Memory,
+                _ => found,
+            };
+        }
+        found
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(socket: SocketAddr) -> Self {
+        Self(Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())))
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    /// Reads an address and drops the peer id at its end.
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::parse(text).map(|(address, _)| address)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+    const RELAY: &str = "12D3KooWNvSZnPi3RrhrTwEY4LuuBeB6K6facKUCJcyWG1aoDd2p";
+
+    #[test]
+    fn the_peer_id_at_the_end_is_taken_off() {
+        let (address, peer) = Address::parse(&format!("/ip4/1.2.3.4/tcp/80/p2p/{ALICE}")).unwrap();
+        assert_eq!(address.to_string(), "/ip4/1.2.3.4/tcp/80");
+        assert_eq!(peer.unwrap().to_string(), ALICE);
+    }
+
+    #[test]
+    fn a_bare_socket_address_reads_as_tcp() {
+        check("1.2.3.4:80", "/ip4/1.2.3.4/tcp/80", Transport::Tcp);
+        check("[::1]:80", "/ip6/::1/tcp/80", Transport::Tcp);
+    }
+
+    #[test]
+    fn the_transport_is_read_off_the_whole_path() {
+        check(
+            "/ip4/1.2.3.4/udp/1/quic-v1",
+            "/ip4/1.2.3.4/udp/1/quic-v1",
+            Transport::Quic,
+        );
+        check(
+            "/dns/a.b/tcp/443/wss",
+            "/dns/a.b/tcp/443/wss",
+            Transport::WebSocket,
+        );
+        check("/memory/7", "/memory/7", Transport::Memory);
+        let circuit = format!("/ip4/1.2.3.4/tcp/80/p2p/{RELAY}/p2p-circuit");
+        check(
+            &format!("{circuit}/p2p/{ALICE}"),
+            &circuit,
+            Transport::Relay,
+        );
+        let relay = circuit.parse::<Address>().unwrap().relay().unwrap();
+        assert_eq!(relay.to_string(), RELAY);
+    }
+
+    #[test]
+    fn a_mapped_ipv4_address_is_an_ipv4_address() {
+        let mapped: Address = "/ip6/::ffff:10.0.0.1/tcp/1".parse().unwrap();
+        assert_eq!(mapped.ip(), Some("10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_cannot_be_dialled_is_refused_with_a_remedy() {
+        for bad in ["", "unknown", "/ip4/999.0.0.1/tcp/1", "1.2.3.4"] {
+            let error = bad.parse::<Address>().unwrap_err();
+            assert!(!error.to_string().is_empty(), "{bad}: {error}");
+        }
+        let only_a_name = format!("/p2p/{ALICE}");
+        assert_eq!(only_a_name.parse::<Address>(), Err(AddressError::Empty));
+        let long = format!("/dns/{}/tcp/1", "a".repeat(600));
+        assert!(matches!(
+            long.parse::<Address>(),
+            Err(AddressError::TooLong { .. })
+        ));
+    }
+
+    #[track_caller]
+    fn check(text: &str, shown: &str, transport: Transport) {
+        let address: Address = text.parse().unwrap();
+        assert_eq!(address.to_string(), shown);
+        assert_eq!(address.transport(), transport);
+    }
+}

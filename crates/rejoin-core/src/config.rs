@@ -1,0 +1,174 @@
+//! Every number that may be chosen, with the reason for its default.
+
+use std::time::Duration;
+
+use crate::key::PeerKey;
+
+/// What the engine may do. Plain data: fill in what differs and take the rest from `Default`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Our own name, so that we never dial ourselves.
+    pub me: Option<PeerKey>,
+    /// How many connections we want.
+    pub target: usize,
+    /// Below this many connections we search actively and ask bootstrap servers.
+    pub low_water: usize,
+
+    /// Proven peers kept.
+    pub proven_max: usize,
+    /// Buckets of hearsay; a source's netgroup reaches [`Self::hearsay_buckets_per_source`] of them.
+    pub hearsay_buckets: usize,
+    /// Hearsay kept per bucket.
+    pub hearsay_bucket_size: usize,
+    /// In how many buckets all that comes from one netgroup can land.
+    pub hearsay_buckets_per_source: usize,
+
+    /// A proven peer unseen for longer is forgotten.
+    pub proven_age_max: Duration,
+    /// Hearsay older than this is forgotten.
+    pub hearsay_age_max: Duration,
+    /// A peer that was dialled and never connected is forgotten after this.
+    pub never_connected_age_max: Duration,
+    /// A proven peer is demoted when it failed this often in a row.
+    pub failures_to_demote: u32,
+    /// Hearsay is forgotten when it failed this often in a row.
+    pub failures_to_forget: u32,
+    /// A proven peer scoring below this is demoted.
+    pub score_min: f64,
+
+    /// Dials in the air at most.
+    pub dials_max: usize,
+    /// Addresses tried at once in one dial.
+    pub addresses_per_dial: usize,
+    /// A dial younger than this is never overdue.
+    pub stagger_min: Duration,
+    /// A dial older than this is always overdue.
+    pub stagger_max: Duration,
+    /// A dial is given up after this at the earliest.
+    pub dial_timeout_min: Duration,
+    /// A dial is given up after this at the latest.
+    pub dial_timeout_max: Duration,
+    /// One start in this many goes to a peer that is not next in order.
+    pub explore_one_in: usize,
+    /// Places among the first dials that go to anchors, whatever their score.
+    pub anchors_first: usize,
+
+    /// Shortest wait after a failure.
+    pub backoff_min: Duration,
+    /// Longest wait after a failure.
+    pub backoff_max: Duration,
+    /// Failing IP addresses remembered.
+    pub hosts_max: usize,
+
+    /// How long the memory races alone before bootstrap servers join, unless it is empty.
+    pub bootstrap_head_start: Duration,
+    /// Bootstrap sources known.
+    pub sources_max: usize,
+    /// Bootstrap servers dialled at once.
+    pub bootstrap_dials_max: usize,
+    /// A source's breaker opens after this many failures in a row.
+    pub breaker_failures: u32,
+    /// How long an open breaker stays open at first; doubles with every further failure.
+    pub breaker_min: Duration,
+    /// How long an open breaker stays open at most.
+    pub breaker_max: Duration,
+
+    /// How often the number of connections is compared with `low_water`.
+    pub check_every: Duration,
+    /// How often hearsay is tested with a short dial while connections suffice.
+    pub feeler_every: Duration,
+    /// How often more peers are looked for while below `target`.
+    pub discover_every: Duration,
+    /// How often the memory is pruned.
+    pub prune_every: Duration,
+    /// How often changes are handed to the store at most.
+    pub save_every: Duration,
+    /// How long the store may take over one commit before we stop waiting for its answer.
+    pub save_timeout: Duration,
+    /// A gap between two inputs longer than this means that the machine slept.
+    pub sleep_gap: Duration,
+    /// A lost connection stops being an anchor after this, if others stayed up.
+    pub anchor_grace: Duration,
+
+    /// Fruitless dials in a row, with nothing connected, after which the fault must be ours.
+    pub outage_after: usize,
+    /// First wait between probes while the fault is ours; doubles each time.
+    pub probe_min: Duration,
+    /// Longest wait between probes while the fault is ours.
+    pub probe_max: Duration,
+
+    /// Connections the engine keeps track of.
+    pub connections_max: usize,
+    /// Peers per commit; the rest follows in the next one.
+    pub commit_max: usize,
+    /// Own addresses and local networks known.
+    pub local_max: usize,
+    /// Peers one [`Heard`](crate::Input::Heard) may name.
+    pub heard_max: usize,
+    /// Dials remembered for the restart timeline.
+    pub timeline_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        const HOUR: Duration = Duration::from_secs(3_600);
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            me: None,
+            target: 8,    // Bitcoin Core holds 8 full outbound connections, Radicle 8
+            low_water: 5, // enough that losing one or two is no emergency
+
+            proven_max: 1_000, // a few months of a desktop node's acquaintances, below 1 MiB
+            hearsay_buckets: 64, // with 16 each 1,024, as many as the proven
+            hearsay_bucket_size: 16, // addrman has 64; a sixteenth of its buckets, a quarter of that
+            hearsay_buckets_per_source: 8, // one netgroup reaches an eighth; addrman allows 1/16
+
+            proven_age_max: DAY * 30, // the survival curve decides long before; this only tidies up
+            hearsay_age_max: DAY * 7, // nobody has vouched for it for a week
+            never_connected_age_max: DAY * 7, // addrman: a week of failures is enough
+            failures_to_demote: 5,    // one bad evening has fewer, thanks to backoff
+            failures_to_forget: 3,    // addrman: three tries and never a success
+            score_min: 0.02,          // below it, only heavy penalties or many failures lead
+
+            dials_max: 32,                           // home routers drop bursts of more
+            addresses_per_dial: 3,                   // two transports, and the other IP family
+            stagger_min: Duration::from_millis(50),  // RFC 8305: 10 ms at least, 100 recommended
+            stagger_max: Duration::from_millis(250), // RFC 8305 section 5: 250 ms by default
+            dial_timeout_min: Duration::from_secs(2), // one lost SYN: retransmitted after 1 s
+            dial_timeout_max: Duration::from_secs(5), // two lost SYNs: 1 + 2 s, and an answer
+            explore_one_in: 8, // one in the first dozen: curiosity must not cost the restart
+            anchors_first: 2,  // Bitcoin Core keeps 2 anchors
+
+            backoff_min: Duration::from_secs(1), // one TCP retransmission
+            backoff_max: HOUR, // guess: after an hour asking once more costs nothing
+            hosts_max: 1_024,  // as many as there is hearsay
+
+            bootstrap_head_start: Duration::from_secs(1), // three slow handshakes
+            sources_max: 64,                              // ten times what networks ship
+            bootstrap_dials_max: 4, // a thousand nodes restarting must not dial them all
+            breaker_failures: 5,    // as in the usual circuit breakers
+            breaker_min: MINUTE,    // an operator restarts a server in about that
+            breaker_max: HOUR,      // a server gone for a day is asked 24 times
+
+            check_every: Duration::from_secs(30), // guess: twice a minute is cheap
+            feeler_every: MINUTE * 2,             // Bitcoin Core: two minutes
+            discover_every: MINUTE * 2,           // guess: not faster than feelers can tell
+            prune_every: MINUTE * 10,             // guess: nothing urgent ever happens here
+            save_every: Duration::from_secs(5),   // what a kill may cost
+            save_timeout: MINUTE,                 // a disk that needs longer will not answer
+            sleep_gap: MINUTE,                    // the shell never naps longer than 30 s
+            anchor_grace: MINUTE,                 // links of one outage die within about a minute
+
+            outage_after: 12, // the first burst of a default target, all in vain
+            probe_min: Duration::from_secs(1), // Wi-Fi reconnects in a few seconds
+            probe_max: Duration::from_secs(15), // guess: what a person waits before they complain
+
+            connections_max: 4_096, // a busy server; a home node has 50
+            commit_max: 10_000,     // about a tenth of a second on SQLite
+            local_max: 64,          // addresses of a machine with many interfaces
+            heard_max: 100,         // two PEX answers
+            timeline_max: 256,      // the dials of one restart, eight times over
+        }
+    }
+}

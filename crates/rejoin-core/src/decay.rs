@@ -1,0 +1,159 @@
+//! Counters that fade, and averages that follow.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+
+/// How long evidence takes to weigh half as much: a peer gone for a month may have a new owner,
+/// machine or line. A constant and not a setting, since processes that share one store add up each
+/// other's counts and must fade them alike.
+pub const HALF_LIFE: Duration = Duration::from_secs(30 * 86_400);
+
+/// A count whose past weighs less the longer it is gone: it halves once per half-life.
+///
+/// This is exponential *forward decay* (Cormode, Shkapenyuk, Srivastava and Xu, "Forward Decay: A
+/// Practical Time Decay Model for Streaming Systems", ICDE 2009): the stored value stands still
+/// until something happens, two counts made by two processes simply add up, and the ratio of two
+/// counts does not depend on when one looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decayed {
+    /// The count as it stood at `at`.
+    value: f64,
+    at: Time,
+}
+
+impl Decayed {
+    /// A count of `value` made at `at`.
+    pub fn new(value: f64, at: Time) -> Self {
+        Self { value, at }
+    }
+
+    /// The count as it was when it last changed.
+    pub fn latest(self) -> f64 {
+        self.value
+    }
+
+    /// When it last changed.
+    pub fn at(self) -> Time {
+        self.at
+    }
+
+    /// The count as of `now`. A `now` before its last change reads as that change: a clock set back
+    /// must not make the past larger.
+    pub fn value(self, now: Time) -> f64 {
+        self.value * factor(now.since(self.at))
+    }
+
+    /// Counts `amount` more at `now`.
+    pub fn add(&mut self, amount: f64, now: Time) {
+        *self = self.plus(Self::new(amount, now));
+    }
+
+    /// Both counts together, as of the later of the two. In whichever order counts are added up,
+    /// the sum is the same but for rounding.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let at = self.at.max(other.at);
+        Self {
+            value: self.value(at) + other.value(at),
+            at,
+        }
+    }
+
+    /// Nothing has been counted.
+    pub fn is_zero(&self) -> bool {
+        self.value == 0.0
+    }
+
+    /// Makes a count read from a file usable: finite, not negative, not ahead of `now`. Says
+    /// whether it had to be changed.
+    pub fn sanitise(&mut self, now: Time) -> bool {
+        let before = *self;
+        if !self.value.is_finite() || self.value < 0.0 {
+            self.value = 0.0;
+        }
+        self.at = self.at.min(now);
+        *self != before
+    }
+}
+
+/// What is left of one after `span`.
+pub fn factor(span: Duration) -> f64 {
+    (-span.as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2()
+}
+
+/// Follows a measured time with the weight of TCP's smoothed round-trip time (RFC 6298: 1/8).
+pub fn follow(average_ms: &mut Option<f32>, sample: Duration) {
+    let sample_ms = sample.as_secs_f32() * 1000.0;
+    *average_ms = Some(match *average_ms {
+        None => sample_ms,
+        Some(average) => average + (sample_ms - average) / 8.0,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_count_halves_once_per_half_life() {
+        let start = Time::from_millis(1_000_000);
+        let mut count = Decayed::default();
+        count.add(8.0, start);
+        assert_eq!(count.value(start + HALF_LIFE * 3), 1.0);
+        count.add(1.0, start + HALF_LIFE * 3);
+        assert_eq!(count.latest(), 2.0);
+    }
+
+    #[test]
+    fn a_clock_set_back_leaves_a_count_as_it_was() {
+        let count = Decayed::new(8.0, Time::from_millis(1_000_000));
+        assert_eq!(count.value(Time::from_millis(0)), 8.0);
+    }
+
+    #[test]
+    fn nonsense_from_a_file_is_made_usable() {
+        let now = Time::from_millis(50);
+        for bad in [f64::NAN, f64::INFINITY, -1.0] {
+            let mut count = Decayed::new(bad, now);
+            assert!(count.sanitise(now));
+            assert_eq!(count.latest(), 0.0);
+        }
+        let mut future = Decayed::new(1.0, Time::from_millis(99));
+        assert!(future.sanitise(now));
+        assert_eq!(future.at(), now);
+        assert!(!future.sanitise(now));
+    }
+
+    #[test]
+    fn an_average_follows_slowly() {
+        let mut average = None;
+        follow(&mut average, Duration::from_millis(80));
+        assert_eq!(average, Some(80.0));
+        follow(&mut average, Duration::from_millis(160));
+        assert_eq!(average, Some(90.0));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_additions_does_not_matter(
+            counts in prop::collection::vec((0.0..100.0f64, 0..10_000_000_000u64), 1..20),
+        ) {
+            let sum = |counts: &[(f64, u64)]| {
+                counts.iter().fold(Decayed::default(), |sum, &(value, at)| {
+                    sum.plus(Decayed::new(value, Time::from_millis(at)))
+                })
+            };
+            let there = sum(&counts);
+            let mut reversed = counts.clone();
+            reversed.reverse();
+            let back = sum(&reversed);
+            prop_assert_eq!(there.at(), back.at());
+            prop_assert!((there.latest() - back.latest()).abs() <= 1e-9 * (1.0 + there.latest()));
+        }
+    }
+}

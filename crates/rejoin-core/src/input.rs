@@ -1,0 +1,219 @@
+//! What the world tells the engine.
+
+use std::{net::IpAddr, time::Duration};
+
+use crate::{
+    address::Address,
+    key::PeerKey,
+    output::DialId,
+    reach::{LocalNetwork, Scope},
+    record::{ConnectionKind, PeerRecord, Severity},
+    source::Source,
+};
+
+/// What happened. Every branch of the engine begins here, so a run can be recorded, replayed and
+/// fuzzed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Nothing but that time has passed.
+    Tick,
+    /// The first authenticated connection to a peer is up. Further ones are not reported.
+    Connected(Connected),
+    /// The last connection to a peer is gone.
+    Disconnected {
+        /// Who.
+        peer: PeerKey,
+    },
+    /// A dial of ours ended without a connection. Not to be reported for a dial the engine
+    /// cancelled.
+    DialFailed {
+        /// Which.
+        dial: DialId,
+        /// What became of each address that was tried.
+        failures: Vec<AddressFailure>,
+    },
+    /// A dial of ours was not made, for no fault of the peer: the swarm refused it, or it is
+    /// connected or being dialled already.
+    DialNotMade {
+        /// Which.
+        dial: DialId,
+    },
+    /// A peer told us about itself over its own connection.
+    Identified(Identified),
+    /// A round trip to a connected peer was measured: it answered.
+    Latency {
+        /// Who.
+        peer: PeerKey,
+        /// How long it took.
+        rtt: Duration,
+    },
+    /// A connected peer sent us something.
+    Received {
+        /// Who.
+        peer: PeerKey,
+    },
+    /// Somebody told us of peers.
+    Heard {
+        /// Who told us.
+        source: Source,
+        /// How far away the teller is, if it is a connected peer.
+        teller: Option<Scope>,
+        /// Whom, and where they are said to be. All beyond
+        /// [`Config::heard_max`](crate::Config::heard_max) are ignored.
+        peers: Vec<(PeerKey, Vec<Address>)>,
+    },
+    /// The application's judgement of what a peer did.
+    Judged {
+        /// Who.
+        peer: PeerKey,
+        /// What.
+        deed: Deed,
+    },
+    /// Where we are has changed: addresses of our own, networks, or the place as a whole.
+    Moved {
+        /// Our own addresses.
+        own: Vec<Address>,
+        /// The networks our interfaces are on.
+        networks: Vec<LocalNetwork>,
+        /// What names this place, such as the gateway's address, in bytes; `None` where unknown.
+        place: Option<Vec<u8>>,
+    },
+    /// The machine slept, or its network came back: old failures mean little.
+    Woke,
+    /// The user wants something.
+    Command(Command),
+    /// A part of the memory that was not in the snapshot.
+    Loaded(Vec<PeerRecord>),
+    /// What became of the last [`Commit`](crate::Output::Commit).
+    Committed {
+        /// Whether it is on the disk. If not, it will be handed out again.
+        ok: bool,
+    },
+    /// We are about to stop: what is still unsaved is handed out at once, and no dial follows.
+    Shutdown,
+}
+
+/// A connection that has come up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connected {
+    /// Who is authenticated at the other end.
+    pub peer: PeerKey,
+    /// Where it was reached, or where it came from.
+    pub address: Address,
+    /// Who began.
+    pub direction: Direction,
+    /// How it reaches the peer.
+    pub kind: ConnectionKind,
+    /// Addresses that failed before this one worked.
+    pub failures: Vec<AddressFailure>,
+}
+
+/// Who began a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// We did, and this was the dial; `None` if another part of the program dialled.
+    Outbound(Option<DialId>),
+    /// The peer did.
+    Inbound,
+}
+
+/// What became of one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressFailure {
+    /// Which.
+    pub address: Address,
+    /// What.
+    pub failure: Failure,
+}
+
+/// Why an address did not lead to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Failure {
+    /// The host said that nobody listens.
+    Refused,
+    /// Nothing came back in time.
+    Silent,
+    /// Our own machine knows no way there.
+    Unreachable,
+    /// Somebody else lives there: the address is wrong, the peer may be fine.
+    WrongPeer,
+    /// Somebody answered, but the handshake failed.
+    Handshake,
+    /// Our program cannot dial such an address.
+    Unsupported,
+    /// Something else.
+    Other,
+}
+
+/// What a peer says about itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identified {
+    /// Who.
+    pub peer: PeerKey,
+    /// Where it says it listens.
+    pub addresses: Vec<Address>,
+    /// The program it runs.
+    pub agent: String,
+    /// The protocols it speaks.
+    pub protocols: Vec<String>,
+    /// Its public key, protobuf-encoded.
+    pub public_key: Vec<u8>,
+    /// How far away it is, by the connection it said this over.
+    pub scope: Scope,
+}
+
+/// What a peer did, in the application's eyes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// A transfer ended well.
+    TransferOk {
+        /// Bytes received.
+        bytes_in: u64,
+        /// Bytes sent.
+        bytes_out: u64,
+    },
+    /// A transfer broke off.
+    TransferFailed,
+    /// It sent something invalid.
+    InvalidData(Severity),
+}
+
+/// What the user wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Connect to this peer, whatever its record says; the peer may be unknown.
+    Connect {
+        /// Who, if its name is known.
+        peer: Option<PeerKey>,
+        /// Where, beside what is remembered.
+        addresses: Vec<Address>,
+    },
+    /// A bootstrap server.
+    AddBootstrap {
+        /// Who, if its name is known.
+        peer: Option<PeerKey>,
+        /// Where.
+        address: Address,
+    },
+    /// Never forget this peer, and try it first.
+    Pin(PeerKey),
+    /// Treat it like any other again.
+    Unpin(PeerKey),
+    /// Neither dial nor accept it for so long.
+    Block {
+        /// Who.
+        peer: PeerKey,
+        /// How long.
+        span: Duration,
+    },
+    /// Deal with it again.
+    Unblock(PeerKey),
+    /// Forget it.
+    Forget(PeerKey),
+    /// Apply the retention rules now.
+    Prune,
+    /// Forget the failures of this host.
+    ClearHost(IpAddr),
+    /// Want so many connections from now on.
+    SetTarget(usize),
+}

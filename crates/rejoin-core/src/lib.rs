@@ -1,0 +1,39 @@
+//! The mind of a node's peer memory: whom to keep, whom to dial, when, and what to tell.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+
+pub mod address;
+pub mod backoff;
+pub mod changes;
+pub mod config;
+pub mod decay;
+pub mod engine;
+pub mod input;
+pub mod key;
+pub mod netgroup;
+pub mod output;
+pub mod reach;
+pub mod record;
+pub mod retention;
+pub mod score;
+pub mod source;
+pub mod status;
+pub mod survival;
+pub mod text;
+pub mod time;
+
+pub use address::{Address, AddressError, Transport};
+pub use changes::{Changes, Counts, Memory, MemoryDelta, PeerDelta};
+pub use config::Config;
+pub use engine::{Engine, Snapshot};
+pub use input::{AddressFailure, Command, Connected, Deed, Direction, Failure, Identified, Input};
+pub use key::{PeerKey, PeerKeyError};
+pub use netgroup::Netgroup;
+pub use output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Timeout};
+pub use reach::{LocalNetwork, Scope};
+pub use record::{AddressRecord, ConnectionKind, Evidence, PeerRecord, Pool, Severity};
+pub use score::Explanation;
+pub use source::Source;
+pub use status::{DialTrace, Numbers, Status};
+pub use survival::SurvivalCounts;
+pub use time::Time;

@@ -1,0 +1,144 @@
+//! What the engine wants done.
+
+use std::{fmt, time::Duration};
+
+use crate::{address::Address, changes::Changes, key::PeerKey, time::Time};
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Dial a peer.
+    Dial(Dial),
+    /// Give up a dial. Its end is not to be reported any more; a connection that came up meanwhile
+    /// is, as always.
+    CancelDial(DialId),
+    /// Close every connection to a peer.
+    Disconnect {
+        /// Who.
+        peer: PeerKey,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// Write this to the store and answer with [`Input::Committed`](crate::Input::Committed). There
+    /// is at most one unanswered.
+    Commit(Changes),
+    /// Look for more peers by whatever means the program has beside us.
+    Discover,
+    /// Something worth telling.
+    Event(Event),
+}
+
+/// Names one dial, so that its answer finds its question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialId(pub u64);
+
+/// One dial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dial {
+    /// Its name.
+    pub id: DialId,
+    /// Who is expected to answer; `None` for an address whose owner is unknown.
+    pub peer: Option<PeerKey>,
+    /// Where, best first; all are to be tried at once.
+    pub addresses: Vec<Address>,
+    /// Why it is made.
+    pub lane: Lane,
+}
+
+/// Why a dial is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Remembered and next in order.
+    Memory,
+    /// Out of order, to learn.
+    Explore,
+    /// A bootstrap server.
+    Bootstrap,
+    /// Only to test hearsay.
+    Feeler,
+    /// The user wants it.
+    Manual,
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Explore => "explore",
+            Self::Bootstrap => "bootstrap",
+            Self::Feeler => "feeler",
+            Self::Manual => "manual",
+        })
+    }
+}
+
+/// Why a connection is to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisconnectReason {
+    /// The peer is blocked.
+    Blocked,
+    /// The peer is being forgotten.
+    Forgotten,
+    /// It was only a test.
+    FeelerDone,
+}
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A peer is connected.
+    Connected {
+        /// Who.
+        peer: PeerKey,
+        /// How many there are now.
+        connections: usize,
+        /// Whether it was dialled out of memory.
+        remembered: bool,
+    },
+    /// A peer is gone.
+    Disconnected {
+        /// Who.
+        peer: PeerKey,
+        /// How many there are left.
+        connections: usize,
+    },
+    /// As many connections as wanted, for the first time since they were missing.
+    TargetReached {
+        /// How long it took.
+        took: Duration,
+    },
+    /// Nothing answers at all: from here on it counts as our own outage.
+    OutageBegan,
+    /// Something answers again.
+    OutageEnded {
+        /// How long it lasted.
+        lasted: Duration,
+    },
+    /// Retention forgot or demoted peers.
+    Pruned(crate::retention::PruneReport),
+    /// What had to be put right in what was loaded.
+    Repaired {
+        /// Values that made no sense, such as times ahead of now.
+        values: usize,
+    },
+}
+
+/// When the engine wants to be called again, and why; the reason is for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout {
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl Timeout {
+    /// The earlier of two, where either may be missing.
+    pub fn earlier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) if other.at < one.at => Some(other),
+            (None, other) => other,
+            (one, _) => one,
+        }
+    }
+}

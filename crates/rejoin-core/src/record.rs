@@ -1,0 +1,565 @@
+//! What is remembered of one peer: saved facts only. What is true only while the program runs
+//! (connections, dials in the air) lives in the machines that need it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+use crate::{
+    address::{Address, Transport},
+    decay::Decayed,
+    key::PeerKey,
+    source::Source,
+    text::{Blob, Text},
+    time::Time,
+};
+
+/// Fields a newer version wrote. We hand them back untouched, so that going back to an older
+/// version loses nothing.
+pub type Unknown = BTreeMap<String, Value>;
+
+/// How many addresses of one peer are kept: a dual-stack node with TCP, QUIC, WebSocket and WebRTC
+/// has eight.
+pub const ADDRESSES_MAX: usize = 8;
+
+/// How many places an address is remembered to have worked from: home, work, a phone, a friend.
+pub const PLACES_MAX: usize = 4;
+
+/// How many protocols of one peer are kept: twice what a full libp2p node speaks.
+pub const PROTOCOLS_MAX: usize = 32;
+
+/// How many bytes of text the application may attach to one peer.
+pub const METADATA_BYTES_MAX: usize = 4096;
+
+/// How many bytes of unknown fields are handed back per peer and per address.
+pub const UNKNOWN_BYTES_MAX: usize = 4096;
+
+/// One peer, as saved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerRecord {
+    /// Its stable name.
+    pub key: PeerKey,
+    /// The name the application knows its user by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<Text<64>>,
+    /// What it wants to be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<Text<50>>,
+    /// Its public key, protobuf-encoded as libp2p does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<Blob<1024>>,
+    /// Its newest signed peer record, a libp2p `SignedEnvelope`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_record: Option<Blob<4096>>,
+    /// Where it may be reached, at most [`ADDRESSES_MAX`].
+    #[serde(default)]
+    pub addresses: Vec<AddressRecord>,
+    /// When we first heard of it.
+    pub first_seen: Time,
+    /// When it last proved to be alive: something it sent us itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Time>,
+    /// When we last had an authenticated connection come up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_connected: Option<Time>,
+    /// When the last connection to it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_disconnected: Option<Time>,
+    /// When we last tried to dial it in vain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failed: Option<Time>,
+    /// When it lost its place among the proven, if it ever did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demoted: Option<Time>,
+    /// What really happened between it and us.
+    #[serde(default)]
+    pub evidence: Evidence,
+    /// What it is.
+    #[serde(default)]
+    pub role: Role,
+    /// What the user, or we, decided about it.
+    #[serde(default)]
+    pub control: Control,
+    /// The application's own notes, at most [`METADATA_BYTES_MAX`] bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<Text<64>, Text<4096>>,
+    /// Fields a newer version wrote.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// One way to reach a peer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AddressRecord {
+    /// The way.
+    pub address: Address,
+    /// Who told us first.
+    pub source: Source,
+    /// When they did.
+    pub first_heard: Time,
+    /// When it last led to the right peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<Time>,
+    /// When it last did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Time>,
+    /// How often it failed since it last worked.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failures_in_row: u32,
+    /// How long a dial over it takes until the peer is authenticated, in milliseconds, smoothed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dial_ms: Option<f32>,
+    /// Round-trip time over it, in milliseconds, smoothed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<f32>,
+    /// Whether we saw it work with our own eyes, rather than being told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub observed: bool,
+    /// Not to be dialled before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_until: Option<Time>,
+    /// The places it worked from, newest last, at most [`PLACES_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
+    /// Fields a newer version wrote.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// A local network we have been on: a keyed hash of what names it, so that the saved memory does
+/// not tell where its owner has been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(pub u64);
+
+/// How a connection reaches its peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectionKind {
+    /// Straight to it.
+    #[default]
+    Direct,
+    /// Straight to it, after both sides opened their firewalls at once.
+    HolePunched,
+    /// Through a relay.
+    Relayed,
+}
+
+/// What really happened between a peer and us. Counts fade (see [`Decayed`]) and add up across
+/// processes that share one memory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Our dials that ended in an authenticated connection.
+    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
+    pub dials_ok: Decayed,
+    /// Our dials that did not, where the fault was not ours.
+    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
+    pub dials_failed: Decayed,
+    /// Connections that have ended.
+    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
+    pub sessions: Decayed,
+    /// How long those lasted together, in seconds.
+    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
+    pub session_s: Decayed,
+    /// Transfers the application called good.
+    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
+    pub transfers_ok: Decayed,
+    /// Transfers it called failed.
+    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
+    pub transfers_failed: Decayed,
+    /// Invalid data, weighted: see [`Severity::weight`].
+    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
+    pub invalid_data: Decayed,
+    /// Bytes received from it, ever.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bytes_in: u64,
+    /// Bytes sent to it, ever.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bytes_out: u64,
+    /// Round-trip time, in milliseconds, smoothed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f32>,
+    /// How our last connection reached it.
+    #[serde(default)]
+    pub kind: ConnectionKind,
+    /// How often it could not be reached since it last could.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failures_in_row: u32,
+}
+
+/// How bad some invalid data was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// A slip any honest program may make.
+    Minor,
+    /// Wrong, and it cost us something.
+    Moderate,
+    /// Nobody does this by accident.
+    Severe,
+}
+
+impl Severity {
+    /// Minor reports have to come by the dozen before they weigh as much as one severe one.
+    pub fn weight(self) -> f64 {
+        match self {
+            Self::Minor => 1.0,
+            Self::Moderate => 4.0,
+            Self::Severe => 16.0,
+        }
+    }
+}
+
+/// What a peer is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Role {
+    /// A bootstrap server the user or the network named.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bootstrap: bool,
+    /// It relays for others.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub relay: bool,
+    /// The protocols it speaks, at most [`PROTOCOLS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protocols: Vec<Text<128>>,
+    /// The program it runs, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Text<128>>,
+}
+
+/// What the user, or we, decided about a peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// Never forgotten, and tried first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pinned: bool,
+    /// The application vouches for it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trusted: bool,
+    /// Neither dialled nor accepted before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_until: Option<Time>,
+    /// When one of the three above was last decided; of two decisions the later one holds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub decided: Time,
+    /// We were connected to it when we last stopped, or still are.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub anchor: bool,
+    /// Not to be dialled before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_until: Option<Time>,
+    /// How often we tried to reconnect since we lost it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reconnect_attempts: u32,
+}
+
+/// The two pools. Hearsay never touches what is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pool {
+    /// We ourselves had an authenticated connection with it.
+    Proven,
+    /// Somebody told us.
+    Hearsay,
+}
+
+impl PeerRecord {
+    /// A peer we know nothing of but its name.
+    pub fn new(key: PeerKey, first_seen: Time) -> Self {
+        Self {
+            key,
+            user_id: None,
+            display_name: None,
+            public_key: None,
+            signed_record: None,
+            addresses: Vec::new(),
+            first_seen,
+            last_seen: None,
+            last_connected: None,
+            last_disconnected: None,
+            last_failed: None,
+            demoted: None,
+            evidence: Evidence::default(),
+            role: Role::default(),
+            control: Control::default(),
+            metadata: BTreeMap::new(),
+            unknown: Unknown::new(),
+        }
+    }
+
+    /// Which pool it belongs to: the proven, unless its last authenticated connection lies before
+    /// its demotion.
+    pub fn pool(&self) -> Pool {
+        if self.last_connected > self.demoted {
+            Pool::Proven
+        } else {
+            Pool::Hearsay
+        }
+    }
+
+    /// Whether we must not deal with it at `now`.
+    pub fn is_blocked(&self, now: Time) -> bool {
+        self.control.blocked_until.is_some_and(|until| now < until)
+    }
+
+    /// How long its connections to us last, in seconds; `None` before the first one ended.
+    pub fn session_mean_s(&self) -> Option<f64> {
+        let Evidence {
+            sessions,
+            session_s,
+            ..
+        } = self.evidence;
+        (sessions.latest() > 0.0).then(|| {
+            let at = sessions.at().max(session_s.at());
+            session_s.value(at) / sessions.value(at)
+        })
+    }
+
+    /// How long it has been around as far as we have seen ourselves.
+    pub fn age(&self) -> Duration {
+        match self.last_seen {
+            Some(last) => last.since(self.first_seen),
+            None => Duration::ZERO,
+        }
+    }
+
+    /// The record of one address.
+    pub fn address(&self, address: &Address) -> Option<&AddressRecord> {
+        self.addresses
+            .iter()
+            .find(|known| known.address == *address)
+    }
+
+    /// The record of one address, to be changed.
+    pub fn address_mut(&mut self, address: &Address) -> Option<&mut AddressRecord> {
+        self.addresses
+            .iter_mut()
+            .find(|known| known.address == *address)
+    }
+
+    /// Makes a record read from a file usable: times ahead of `now` are set to `now`, numbers are
+    /// finite, lists are cut to their limits. Returns how many values had to be changed.
+    pub fn sanitise(&mut self, now: Time) -> usize {
+        let mut changed = 0;
+        let mut clamp = |time: &mut Time| {
+            if *time > now {
+                *time = now;
+                changed += 1;
+            }
+        };
+        clamp(&mut self.first_seen);
+        clamp(&mut self.control.decided);
+        for time in [
+            &mut self.last_seen,
+            &mut self.last_connected,
+            &mut self.last_disconnected,
+            &mut self.last_failed,
+            &mut self.demoted,
+        ] {
+            time.as_mut().map(&mut clamp);
+        }
+        for known in &mut self.addresses {
+            clamp(&mut known.first_heard);
+            known.last_success.as_mut().map(&mut clamp);
+            known.last_failure.as_mut().map(&mut clamp);
+        }
+        let evidence = &mut self.evidence;
+        for count in [
+            &mut evidence.dials_ok,
+            &mut evidence.dials_failed,
+            &mut evidence.sessions,
+            &mut evidence.session_s,
+            &mut evidence.transfers_ok,
+            &mut evidence.transfers_failed,
+            &mut evidence.invalid_data,
+        ] {
+            changed += usize::from(count.sanitise(now));
+        }
+        let times_ms = self
+            .addresses
+            .iter_mut()
+            .flat_map(|known| [&mut known.dial_ms, &mut known.rtt_ms])
+            .chain([&mut evidence.latency_ms]);
+        for ms in times_ms {
+            if ms.is_some_and(|ms| !ms.is_finite() || ms < 0.0) {
+                *ms = None;
+                changed += 1;
+            }
+        }
+        changed + self.cut_to_limits()
+    }
+
+    fn cut_to_limits(&mut self) -> usize {
+        fn cut<T>(list: &mut Vec<T>, max: usize) -> usize {
+            let over = list.len().saturating_sub(max);
+            list.truncate(max);
+            over
+        }
+        let mut over = cut(&mut self.addresses, ADDRESSES_MAX);
+        over += cut(&mut self.role.protocols, PROTOCOLS_MAX);
+        for known in &mut self.addresses {
+            over += cut(&mut known.places, PLACES_MAX);
+            over += drop_if_large(&mut known.unknown);
+        }
+        over += drop_if_large(&mut self.unknown);
+        while metadata_bytes(&self.metadata) > METADATA_BYTES_MAX {
+            self.metadata.pop_last();
+            over += 1;
+        }
+        over
+    }
+}
+
+impl AddressRecord {
+    /// A way somebody told us of.
+    pub fn new(address: Address, source: Source, first_heard: Time) -> Self {
+        Self {
+            address,
+            source,
+            first_heard,
+            last_success: None,
+            last_failure: None,
+            failures_in_row: 0,
+            dial_ms: None,
+            rtt_ms: None,
+            observed: false,
+            backoff_until: None,
+            places: Vec::new(),
+            unknown: Unknown::new(),
+        }
+    }
+
+    /// How a connection over it reaches the peer, as far as the address tells.
+    pub fn kind(&self) -> ConnectionKind {
+        match self.address.transport() {
+            Transport::Relay => ConnectionKind::Relayed,
+            _ => ConnectionKind::Direct,
+        }
+    }
+}
+
+/// How many bytes some notes take.
+pub fn metadata_bytes<const K: usize, const V: usize>(
+    metadata: &BTreeMap<Text<K>, Text<V>>,
+) -> usize {
+    metadata
+        .iter()
+        .map(|(name, note)| name.len() + note.len())
+        .sum()
+}
+
+fn drop_if_large(unknown: &mut Unknown) -> usize {
+    if unknown.is_empty() {
+        return 0;
+    }
+    let bytes = serde_json::to_vec(unknown).map_or(usize::MAX, |json| json.len());
+    if bytes <= UNKNOWN_BYTES_MAX {
+        return 0;
+    }
+    std::mem::take(unknown).len()
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&HEXLOWER.encode(&self.0.to_be_bytes()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::from_str_radix(&String::deserialize(deserializer)?, 16)
+            .map(Self)
+            .map_err(|_| de::Error::custom("a place is 16 hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alice() -> PeerRecord {
+        PeerRecord::new("alice".parse().unwrap(), Time::from_millis(1_000))
+    }
+
+    #[test]
+    fn a_record_survives_json() {
+        let mut record = alice();
+        let address = "/ip4/8.8.4.4/tcp/1".parse().unwrap();
+        let mut known = AddressRecord::new(address, Source::Mdns, Time::from_millis(2));
+        known.places.push(Place(77));
+        known.dial_ms = Some(12.5);
+        record.addresses.push(known);
+        record.last_connected = Some(Time::from_millis(9));
+        record.evidence.dials_ok = Decayed::new(1.5, Time::from_millis(9));
+        record
+            .metadata
+            .insert(Text::new("note"), Text::new("met in Ulm"));
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<PeerRecord>(&json).unwrap(), record);
+    }
+
+    #[test]
+    fn fields_of_a_newer_version_are_handed_back() {
+        let json = r#"{"key":"alice","first_seen":1,"mood":"fine",
+            "addresses":[{"address":"/ip4/8.8.4.4/tcp/1","source":"mdns","first_heard":1,"hue":7}]}"#;
+        let record: PeerRecord = serde_json::from_str(json).unwrap();
+        let back = serde_json::to_value(&record).unwrap();
+        assert_eq!(back["mood"], "fine");
+        assert_eq!(back["addresses"][0]["hue"], 7);
+    }
+
+    #[test]
+    fn a_peer_is_proven_by_our_own_connection_until_demoted() {
+        let mut record = alice();
+        assert_eq!(record.pool(), Pool::Hearsay);
+        record.last_connected = Some(Time::from_millis(5));
+        assert_eq!(record.pool(), Pool::Proven);
+        record.demoted = Some(Time::from_millis(6));
+        assert_eq!(record.pool(), Pool::Hearsay);
+        record.last_connected = Some(Time::from_millis(7));
+        assert_eq!(record.pool(), Pool::Proven);
+    }
+
+    #[test]
+    fn mistake_14_times_ahead_of_now_are_clamped_and_counted() {
+        let mut record = alice();
+        record.last_seen = Some(Time::from_millis(9_999));
+        record.evidence.dials_ok = Decayed::new(1.0, Time::from_millis(9_999));
+        let now = Time::from_millis(2_000);
+        assert_eq!(record.sanitise(now), 2);
+        assert_eq!(record.last_seen, Some(now));
+        assert_eq!(record.evidence.dials_ok.at(), now);
+        assert_eq!(record.sanitise(now), 0);
+    }
+
+    #[test]
+    fn every_list_is_cut_to_its_limit() {
+        let mut record = alice();
+        for port in 1..=20 {
+            let address = format!("/ip4/8.8.4.4/tcp/{port}").parse().unwrap();
+            let known = AddressRecord::new(address, Source::Manual, Time::from_millis(1));
+            record.addresses.push(known);
+            record
+                .role
+                .protocols
+                .extend([Text::new("/a"), Text::new("/b")]);
+            let note = Text::new(&"x".repeat(1_000));
+            record
+                .metadata
+                .insert(Text::new(&format!("{port:02}")), note);
+        }
+        record
+            .unknown
+            .insert("blob".into(), "y".repeat(5_000).into());
+        assert!(record.sanitise(Time::from_millis(1_000)) > 0);
+        assert_eq!(record.addresses.len(), ADDRESSES_MAX);
+        assert_eq!(record.role.protocols.len(), PROTOCOLS_MAX);
+        assert_eq!(record.metadata.len(), 4);
+        assert!(record.unknown.is_empty());
+    }
+}

@@ -1,0 +1,4 @@
+//! placeholder
+/// Report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PruneReport {}

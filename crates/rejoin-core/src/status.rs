@@ -1,0 +1,110 @@
+//! What the engine can tell of itself: plain data for people, programs and tests.
+
+use serde::Serialize;
+
+use crate::{key::PeerKey, output::Lane, time::Time};
+
+/// The state of a node's memory and of its way back, as of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Status {
+    /// Peers with an authenticated connection.
+    pub connections: usize,
+    /// How many are wanted.
+    pub target: usize,
+    /// Peers we ourselves were connected to.
+    pub proven: usize,
+    /// Peers others told us of.
+    pub hearsay: usize,
+    /// Dials in the air.
+    pub dials: usize,
+    /// Since when nothing answers at all, if that is so.
+    pub outage_since: Option<Time>,
+    /// What the last restart, or the last return to the network, took.
+    pub numbers: Numbers,
+    /// Each bootstrap source and its circuit breaker.
+    pub sources: Vec<SourceStatus>,
+    /// How saving goes.
+    pub storage: StorageStatus,
+    /// What the engine waits for, in words.
+    pub waiting_for: Option<&'static str>,
+}
+
+/// True numbers: only authenticated connections count, and only dials that were really made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Numbers {
+    /// When the count began: at the start, when the machine woke, or when the last connection was
+    /// lost.
+    pub since: Time,
+    /// From then to the first connection, in milliseconds.
+    pub first_ms: Option<u64>,
+    /// From then to the fifth connection, in milliseconds.
+    pub fifth_ms: Option<u64>,
+    /// From then to as many as wanted, in milliseconds.
+    pub target_ms: Option<u64>,
+    /// Dials made.
+    pub dials: u64,
+    /// Of these, dials of bootstrap servers.
+    pub bootstrap_dials: u64,
+    /// Connections with bootstrap servers that came of it.
+    pub bootstrap_connections: u64,
+    /// Remembered peers dialled, each once.
+    pub cached_dialled: u64,
+    /// How many of them really connected.
+    pub cached_connected: u64,
+    /// How many of them were called off before they had answered or failed.
+    pub cached_cancelled: u64,
+}
+
+impl Numbers {
+    /// Remembered peers that connected, of those dialled and not called off; `None` before the
+    /// first.
+    pub fn hit_rate(&self) -> Option<f64> {
+        let judged = self.cached_dialled.saturating_sub(self.cached_cancelled);
+        (judged > 0).then(|| self.cached_connected as f64 / judged as f64)
+    }
+}
+
+/// One bootstrap source.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SourceStatus {
+    /// Its address in text.
+    pub name: String,
+    /// Its circuit breaker: `closed`, `open` or `half-open`.
+    pub breaker: &'static str,
+    /// Failures in a row.
+    pub failures: u32,
+    /// If open, until when.
+    pub until: Option<Time>,
+}
+
+/// How saving goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct StorageStatus {
+    /// Peers with changes not on disk yet.
+    pub unsaved: usize,
+    /// When something was last saved.
+    pub saved: Option<Time>,
+    /// Failed commits in a row.
+    pub failures: u32,
+}
+
+/// One dial of the last return, for the restart timeline.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DialTrace {
+    /// Who, if it was known.
+    pub peer: Option<PeerKey>,
+    /// Why.
+    #[serde(serialize_with = "as_text")]
+    pub lane: Lane,
+    /// When it began.
+    pub began: Time,
+    /// When it ended, if it has.
+    pub ended: Option<Time>,
+    /// How: `connected`, `refused`, `silent`, `unreachable`, `wrong-peer`, `failed`, `cancelled`,
+    /// `not-made`, or `flying`.
+    pub outcome: &'static str,
+}
+
+fn as_text<S: serde::Serializer>(lane: &Lane, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(lane)
+}
