@@ -4,17 +4,11 @@
 //! [`PeerDelta::onto`] what it holds. Counts travel as increments and add up; of two facts the newer
 //! one holds. So any number of processes can share one memory, in any order.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
 use crate::{
-    backoff::Backoff,
     decay::Decayed,
     key::PeerKey,
-    record::{ADDRESSES_MAX, AddressRecord, Evidence, PeerRecord, Unknown},
-    survival::SurvivalCounts,
-    text::Text,
+    memory::MemoryDelta,
+    record::{ADDRESSES_MAX, AddressRecord, Evidence, PLACES_MAX, PeerRecord, Unknown},
     time::Time,
 };
 
@@ -221,65 +215,145 @@ fn merge_address(ours: &mut AddressRecord, theirs: &AddressRecord) {
     ours.last_failure = ours.last_failure.max(theirs.last_failure);
     ours.observed |= theirs.observed;
     for place in &theirs.places {
-        if !ours.places.contains(place) && ours.places.len() < crate::record::PLACES_MAX {
+        if !ours.places.contains(place) && ours.places.len() < PLACES_MAX {
             ours.places.push(*place);
         }
     }
     merge_unknown(&mut ours.unknown, &theirs.unknown);
 }
 
-fn merge_unknown(ours: &mut Unknown, theirs: &Unknown) {
+pub(crate) fn merge_unknown(ours: &mut Unknown, theirs: &Unknown) {
     for (name, value) in theirs {
         ours.entry(name.clone()).or_insert_with(|| value.clone());
     }
 }
 
-/// What is remembered beside the peers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
-    /// Keys the placement of hearsay and the names of places; 16 random bytes, drawn once.
-    #[serde(default)]
-    pub secret: Secret,
-    /// How often peers answered after how long an absence.
-    #[serde(default)]
-    pub survival: SurvivalCounts,
-    /// The circuit breaker of each bootstrap source, by the source in text.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sources: BTreeMap<Text<640>, Backoff>,
-    /// Public IP addresses that keep failing, whoever is said to live there.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub hosts: BTreeMap<std::net::IpAddr, Backoff>,
-    /// Fields a newer version wrote.
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-/// Sixteen bytes nobody else knows.
-pub type Secret = [u8; 16];
+    use proptest::prelude::*;
 
-/// [`Memory`] as we see it, and what we have counted since our last save.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MemoryDelta {
-    /// All of it, as we see it.
-    pub memory: Memory,
-    /// The part of its survival counts that has not been saved yet.
-    pub unsaved_survival: SurvivalCounts,
-}
+    use super::*;
+    use crate::source::Source;
 
-impl MemoryDelta {
-    /// What to save, given what is saved now.
-    pub fn onto(&self, saved: Option<Memory>) -> Memory {
-        let Some(saved) = saved else {
-            return self.memory.clone();
-        };
-        let mut merged = self.memory.clone();
-        // Whoever came first has already placed hearsay by its secret.
-        merged.secret = saved.secret;
-        merged.survival = saved.survival.plus(&self.unsaved_survival);
-        for (source, breaker) in &saved.sources {
-            merged.sources.entry(source.clone()).or_insert(*breaker);
+    const fn t(ms: u64) -> Time {
+        Time::from_millis(1_000_000 + ms)
+    }
+
+    fn alice() -> PeerRecord {
+        PeerRecord::new("alice".parse().unwrap(), t(0))
+    }
+
+    fn dials_ok(count: f64, at: Time) -> Counts {
+        Counts {
+            dials_ok: Decayed::new(count, at),
+            ..Counts::default()
         }
-        merge_unknown(&mut merged.unknown, &saved.unknown);
-        merged
+    }
+
+    /// A delta as one process makes it: it loaded `loaded` and then saw `unsaved` happen.
+    fn delta(loaded: &PeerRecord, unsaved: Counts) -> PeerDelta {
+        let mut record = loaded.clone();
+        Counts::of(&record.evidence)
+            .plus(&unsaved)
+            .put_into(&mut record.evidence);
+        PeerDelta { record, unsaved }
+    }
+
+    #[test]
+    fn two_processes_add_up_instead_of_overwriting_each_other() {
+        let mut saved = alice();
+        saved.evidence.dials_ok = Decayed::new(10.0, t(0));
+        let one = delta(&saved, dials_ok(1.0, t(0)));
+        let other = delta(&saved, dials_ok(2.0, t(0)));
+        let both = other.onto(Some(one.onto(Some(saved))));
+        assert_eq!(both.evidence.dials_ok.latest(), 13.0);
+    }
+
+    #[test]
+    fn a_record_somebody_else_forgot_comes_back_whole() {
+        let mut ours = alice();
+        ours.evidence.dials_ok = Decayed::new(10.0, t(0));
+        let back = delta(&ours, dials_ok(1.0, t(0))).onto(None);
+        assert_eq!(back.evidence.dials_ok.latest(), 11.0);
+    }
+
+    #[test]
+    fn the_newer_fact_holds_whichever_is_saved_first() {
+        let mut early = alice();
+        early.last_connected = Some(t(5));
+        early.display_name = Some(crate::text::Text::new("Al"));
+        let mut late = alice();
+        late.last_connected = Some(t(9));
+        late.role.agent = Some(crate::text::Text::new("late/1"));
+        let here = delta(&late, Counts::default()).onto(Some(early.clone()));
+        let there = delta(&early, Counts::default()).onto(Some(late));
+        assert_eq!(here, there);
+        assert_eq!(here.last_connected, Some(t(9)));
+        assert_eq!(&*here.role.agent.unwrap(), "late/1");
+        assert_eq!(&*here.display_name.unwrap(), "Al");
+    }
+
+    #[test]
+    fn of_two_decisions_the_later_one_holds() {
+        let mut pinned = alice();
+        pinned.control.pinned = true;
+        pinned.control.decided = t(5);
+        let mut seen_later = alice();
+        seen_later.last_seen = Some(t(99));
+        let merged = delta(&seen_later, Counts::default()).onto(Some(pinned));
+        assert!(merged.control.pinned, "seeing a peer is no decision");
+    }
+
+    #[test]
+    fn addresses_join_and_those_with_evidence_stay() {
+        let with = |ports: std::ops::Range<u16>, worked: bool| {
+            let mut record = alice();
+            for port in ports {
+                let address = format!("/ip4/8.8.4.4/tcp/{port}").parse().unwrap();
+                let mut known = AddressRecord::new(address, Source::Own, t(0));
+                known.last_success = worked.then_some(t(3));
+                record.addresses.push(known);
+            }
+            record
+        };
+        let merged = delta(&with(1..8, false), Counts::default()).onto(Some(with(8..13, true)));
+        assert_eq!(merged.addresses.len(), ADDRESSES_MAX);
+        let worked = merged
+            .addresses
+            .iter()
+            .filter(|known| known.last_success.is_some());
+        assert_eq!(worked.count(), 5);
+    }
+
+    #[test]
+    fn unknown_fields_of_both_sides_stay() {
+        let mut ours = alice();
+        ours.unknown.insert("ours".into(), 1.into());
+        let mut saved = alice();
+        saved.unknown.insert("theirs".into(), 2.into());
+        let merged = delta(&ours, Counts::default()).onto(Some(saved));
+        assert_eq!(merged.unknown.len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn in_whatever_order_increments_are_saved_the_sum_is_the_same(
+            grown in prop::collection::vec((0.0..10.0f64, 0..9_999_999u64), 1..12),
+        ) {
+            let base = alice();
+            let sum = |grown: &[(f64, u64)]| {
+                grown.iter().fold(Some(base.clone()), |saved, &(count, at)| {
+                    Some(delta(&base, dials_ok(count, t(at))).onto(saved))
+                })
+            };
+            let mut backwards = grown.clone();
+            backwards.reverse();
+            let (there, back) = (sum(&grown).unwrap(), sum(&backwards).unwrap());
+            let (there, back) = (there.evidence.dials_ok, back.evidence.dials_ok);
+            let now = t(0) + Duration::from_secs(86_400);
+            prop_assert!((there.value(now) - back.value(now)).abs() < 1e-6);
+        }
     }
 }

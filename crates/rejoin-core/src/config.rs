@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::key::PeerKey;
+use crate::{key::PeerKey, retention::Rule};
 
 /// What the engine may do. Plain data: fill in what differs and take the rest from `Default`.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +14,6 @@ pub struct Config {
     /// Below this many connections we search actively and ask bootstrap servers.
     pub low_water: usize,
 
-    /// Proven peers kept.
-    pub proven_max: usize,
     /// Buckets of hearsay; a source's netgroup reaches [`Self::hearsay_buckets_per_source`] of them.
     pub hearsay_buckets: usize,
     /// Hearsay kept per bucket.
@@ -23,18 +21,8 @@ pub struct Config {
     /// In how many buckets all that comes from one netgroup can land.
     pub hearsay_buckets_per_source: usize,
 
-    /// A proven peer unseen for longer is forgotten.
-    pub proven_age_max: Duration,
-    /// Hearsay older than this is forgotten.
-    pub hearsay_age_max: Duration,
-    /// A peer that was dialled and never connected is forgotten after this.
-    pub never_connected_age_max: Duration,
-    /// A proven peer is demoted when it failed this often in a row.
-    pub failures_to_demote: u32,
-    /// Hearsay is forgotten when it failed this often in a row.
-    pub failures_to_forget: u32,
-    /// A proven peer scoring below this is demoted.
-    pub score_min: f64,
+    /// Whom to forget, in the order in which the rules are asked.
+    pub retention: Vec<Rule>,
 
     /// Dials in the air at most.
     pub dials_max: usize,
@@ -48,6 +36,9 @@ pub struct Config {
     pub dial_timeout_min: Duration,
     /// A dial is given up after this at the latest.
     pub dial_timeout_max: Duration,
+    /// A dial is given up when another peer waits and this many dials are in the air already, but
+    /// not before this.
+    pub give_way_after: Duration,
     /// One start in this many goes to a peer that is not next in order.
     pub explore_one_in: usize,
     /// Places among the first dials that go to anchors, whatever their score.
@@ -87,16 +78,26 @@ pub struct Config {
     pub save_timeout: Duration,
     /// A gap between two inputs longer than this means that the machine slept.
     pub sleep_gap: Duration,
+    /// A sign of life is written down if the last one written down is older than this.
+    pub seen_every: Duration,
+    /// A connection from before a sleep that stays silent for so long afterwards is dead.
+    pub stale_after: Duration,
     /// A lost connection stops being an anchor after this, if others stayed up.
     pub anchor_grace: Duration,
 
-    /// Fruitless dials in a row, with nothing connected, after which the fault must be ours.
+    /// Silent dials in a row, with nothing connected, after which the fault must be ours.
     pub outage_after: usize,
+    /// Failures held back at most until it is clear whose fault they were.
+    pub suspended_max: usize,
+    /// A failure is held back no longer than this.
+    pub suspended_for: Duration,
     /// First wait between probes while the fault is ours; doubles each time.
     pub probe_min: Duration,
     /// Longest wait between probes while the fault is ours.
     pub probe_max: Duration,
 
+    /// The engine asks to be called at least this often, so that a longer gap means sleep.
+    pub nap_max: Duration,
     /// Connections the engine keeps track of.
     pub connections_max: usize,
     /// Peers per commit; the rest follows in the next one.
@@ -113,23 +114,16 @@ impl Default for Config {
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
         const HOUR: Duration = Duration::from_secs(3_600);
-        const DAY: Duration = Duration::from_secs(86_400);
         Self {
             me: None,
             target: 8,    // Bitcoin Core holds 8 full outbound connections, Radicle 8
             low_water: 5, // enough that losing one or two is no emergency
 
-            proven_max: 1_000, // a few months of a desktop node's acquaintances, below 1 MiB
-            hearsay_buckets: 64, // with 16 each 1,024, as many as the proven
+            hearsay_buckets: 64,     // with 16 each 1,024, as many as the proven
             hearsay_bucket_size: 16, // addrman has 64; a sixteenth of its buckets, a quarter of that
             hearsay_buckets_per_source: 8, // one netgroup reaches an eighth; addrman allows 1/16
 
-            proven_age_max: DAY * 30, // the survival curve decides long before; this only tidies up
-            hearsay_age_max: DAY * 7, // nobody has vouched for it for a week
-            never_connected_age_max: DAY * 7, // addrman: a week of failures is enough
-            failures_to_demote: 5,    // one bad evening has fewer, thanks to backoff
-            failures_to_forget: 3,    // addrman: three tries and never a success
-            score_min: 0.02,          // below it, only heavy penalties or many failures lead
+            retention: Rule::defaults(),
 
             dials_max: 32,                           // home routers drop bursts of more
             addresses_per_dial: 3,                   // two transports, and the other IP family
@@ -137,6 +131,7 @@ impl Default for Config {
             stagger_max: Duration::from_millis(250), // RFC 8305 section 5: 250 ms by default
             dial_timeout_min: Duration::from_secs(2), // one lost SYN: retransmitted after 1 s
             dial_timeout_max: Duration::from_secs(5), // two lost SYNs: 1 + 2 s, and an answer
+            give_way_after: Duration::from_secs(1),  // three slow handshakes
             explore_one_in: 8, // one in the first dozen: curiosity must not cost the restart
             anchors_first: 2,  // Bitcoin Core keeps 2 anchors
 
@@ -146,7 +141,7 @@ impl Default for Config {
 
             bootstrap_head_start: Duration::from_secs(1), // three slow handshakes
             sources_max: 64,                              // ten times what networks ship
-            bootstrap_dials_max: 4, // a thousand nodes restarting must not dial them all
+            bootstrap_dials_max: 2, // one may be dead; a thousand nodes must not dial them all
             breaker_failures: 5,    // as in the usual circuit breakers
             breaker_min: MINUTE,    // an operator restarts a server in about that
             breaker_max: HOUR,      // a server gone for a day is asked 24 times
@@ -158,17 +153,22 @@ impl Default for Config {
             save_every: Duration::from_secs(5),   // what a kill may cost
             save_timeout: MINUTE,                 // a disk that needs longer will not answer
             sleep_gap: MINUTE,                    // the shell never naps longer than 30 s
+            seen_every: Duration::from_secs(30),  // a score does not change by less
+            stale_after: Duration::from_secs(20), // libp2p pings every 15 s
             anchor_grace: MINUTE,                 // links of one outage die within about a minute
 
-            outage_after: 12, // the first burst of a default target, all in vain
+            outage_after: 24, // with nine in ten dead and half of those refusing: one in 10,000
+            suspended_max: 256, // eight times what is in the air
+            suspended_for: Duration::from_secs(30), // two pings
             probe_min: Duration::from_secs(1), // Wi-Fi reconnects in a few seconds
             probe_max: Duration::from_secs(15), // guess: what a person waits before they complain
 
-            connections_max: 4_096, // a busy server; a home node has 50
-            commit_max: 10_000,     // about a tenth of a second on SQLite
-            local_max: 64,          // addresses of a machine with many interfaces
-            heard_max: 100,         // two PEX answers
-            timeline_max: 256,      // the dials of one restart, eight times over
+            nap_max: Duration::from_secs(30), // half of `sleep_gap`
+            connections_max: 4_096,           // a busy server; a home node has 50
+            commit_max: 10_000,               // about a tenth of a second on SQLite
+            local_max: 64,                    // addresses of a machine with many interfaces
+            heard_max: 100,                   // two PEX answers
+            timeline_max: 256,                // the dials of one restart, eight times over
         }
     }
 }

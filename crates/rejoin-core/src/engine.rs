@@ -1,6 +1,36 @@
-//! placeholder
-use crate::*;
-use crate::{retention::PruneReport, score::Explanation, status::*};
+//! The whole mind, put together: one way in, one way out.
+//!
+//! The engine forwards what happens to the machine whose concern it is and, after every input,
+//! asks each what is due. It keeps no facts of its own beside a few deadlines.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use fastrand::Rng;
+
+use crate::{
+    address::Address,
+    book::{self, Book, Meeting},
+    config::Config,
+    dialer::{Dialer, Flight, Scene},
+    input::{AddressFailure, Command, Connected, Direction, Failure, Input},
+    key::PeerKey,
+    links::{Link, Links},
+    memory::Memory,
+    outage::{Answer, OutageGuard},
+    output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Timeout},
+    reach::{Reach, Scope},
+    record::{PeerRecord, Pool},
+    retention::PruneReport,
+    score::{self, Explanation},
+    source::Source,
+    sources::Sources,
+    status::{DialTrace, Numbers, Status},
+    tally::{Begun, Tally},
+    time::Time,
+};
 
 /// What is known at the start: the best part of the memory, enough for the first dials.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,50 +46,954 @@ pub struct Snapshot {
 /// The caller repeats three steps: give one [`Input`], take every [`Output`], then sleep until
 /// [`Engine::poll_timeout`] or the next input, whichever is first.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    config: Config,
+    rng: Rng,
+    book: Book,
+    links: Links,
+    dialer: Dialer,
+    sources: Sources,
+    guard: OutageGuard<Verdict>,
+    reach: Reach,
+    tally: Tally,
+    schedule: Schedule,
+    outputs: VecDeque<Output>,
+}
+
+/// A dial that failed, and what to do about it once it is clear whose fault it was.
+#[derive(Clone, Debug)]
+struct Verdict {
+    dial: DialId,
+    flight: Flight,
+    failures: Vec<AddressFailure>,
+}
+
+/// When what is due next.
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    now: Time,
+    /// Bootstrap servers join the race.
+    bootstrap_at: Time,
+    check_at: Time,
+    feeler_at: Time,
+    discover_at: Time,
+    prune_at: Time,
+    /// The target has been reached since connections were last missing.
+    satisfied: bool,
+    stopping: bool,
+}
 
 impl Engine {
     /// Begins at `now` with what is remembered. The same config, snapshot, seed and inputs give the
     /// same outputs.
-    pub fn new(_config: Config, _snapshot: Snapshot, _now: Time, _seed: u64) -> Self {
-        Self {}
+    pub fn new(config: Config, snapshot: Snapshot, now: Time, seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let (book, repaired) = Book::new(snapshot.memory, now, &config, &mut rng);
+        let mut engine = Self {
+            schedule: Schedule {
+                now,
+                bootstrap_at: now + config.bootstrap_head_start,
+                check_at: now + config.check_every,
+                feeler_at: now + config.feeler_every,
+                discover_at: now,
+                prune_at: now + config.prune_every,
+                satisfied: false,
+                stopping: false,
+            },
+            reach: Reach::new(config.me.clone()),
+            config,
+            rng,
+            book,
+            links: Links::default(),
+            dialer: Dialer::default(),
+            sources: Sources::default(),
+            guard: OutageGuard::default(),
+            tally: Tally::default(),
+            outputs: VecDeque::new(),
+        };
+        engine.tally.restart(now);
+        engine.dialer.restart();
+        engine.load(now, snapshot.peers, repaired);
+        engine
     }
-    /// Takes in what has happened.
-    pub fn handle_input(&mut self, _now: Time, _input: Input) {}
+
+    /// Takes in what has happened. A `now` before the last one counts as that.
+    pub fn handle_input(&mut self, now: Time, input: Input) {
+        let before = self.schedule.now;
+        let now = now.max(before);
+        self.schedule.now = now;
+        if now.since(before) > self.config.sleep_gap {
+            self.woke(now);
+        }
+        match input {
+            Input::Tick => {}
+            Input::Connected(connected) => self.connected(now, connected),
+            Input::Disconnected { peer } => self.disconnected(now, &peer),
+            Input::DialFailed { dial, failures } => self.dial_failed(now, dial, failures),
+            Input::DialNotMade { dial } => self.called_off(now, dial, "not-made"),
+            Input::Identified(told) => {
+                self.heard_from(now, &told.peer, None);
+                self.book.identified(now, &told, &self.reach);
+            }
+            Input::Latency { peer, rtt } => self.latency(now, &peer, rtt),
+            Input::Received { peer } => {
+                self.heard_from(now, &peer, None);
+                self.book.seen(now, &peer, None, &self.config);
+            }
+            Input::Heard {
+                source,
+                teller,
+                peers,
+            } => self.heard(now, &source, teller, peers),
+            Input::Judged { peer, deed } => self.book.judged(now, &peer, deed),
+            Input::Moved {
+                own,
+                networks,
+                place,
+            } => {
+                let place = place.map(|named_by| self.book.place(&named_by));
+                let elsewhere = place != self.reach.place();
+                self.reach.set_local(own, networks, self.config.local_max);
+                self.reach.set_place(place);
+                self.dialer.reorder();
+                if elsewhere && place.is_some() {
+                    self.woke(now);
+                }
+            }
+            Input::Woke => self.woke(now),
+            Input::Command(command) => self.command(now, command),
+            Input::Loaded(peers) => self.load(now, peers, 0),
+            Input::Committed { ok } => self.book.end_commit(now, ok),
+            Input::Shutdown => self.shutdown(now),
+        }
+        self.drive(now);
+        self.check_invariants();
+    }
+
     /// What is to be done next, until there is nothing.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.outputs.pop_front()
     }
+
     /// When to come back at the latest.
     pub fn poll_timeout(&self) -> Option<Timeout> {
-        None
+        let now = self.schedule.now;
+        let due = |at: Time, reason| Some(Timeout { at, reason });
+        let saving = self.book.unsaved().timeout(&self.config);
+        if self.schedule.stopping {
+            return saving.filter(|_| self.book.unsaved().status().failures == 0);
+        }
+        let missing = self.missing() > 0;
+        let probing = self.guard.probe_at();
+        let racing = missing && probing.is_none();
+        [
+            due(
+                now + self.config.nap_max,
+                "nothing; a longer gap would mean sleep",
+            ),
+            saving,
+            self.dialer.timeout(now),
+            probing.and_then(|at| due(at, "the next probe of our own line")),
+            racing.then(|| self.bootstrap_timeout()).flatten(),
+            self.dialer
+                .ready_at()
+                .filter(|_| racing)
+                .and_then(|at| due(at, "a resting peer to be dialled again")),
+            due(
+                self.schedule.check_at,
+                "the next look at how many are connected",
+            ),
+            due(self.schedule.feeler_at, "the next feeler").filter(|_| !missing),
+            due(self.schedule.prune_at, "the memory to be pruned"),
+            self.links
+                .next_decision(&self.config)
+                .and_then(|at| due(at, "a lost peer to return")),
+            self.links
+                .stale_at(&self.config)
+                .and_then(|at| due(at, "connections to show life after sleep")),
+        ]
+        .into_iter()
+        .fold(None, Timeout::earlier)
     }
+
     /// The state of things.
-    pub fn status(&self, _now: Time) -> Status {
-        Status::default()
+    pub fn status(&self, now: Time) -> Status {
+        Status {
+            connections: self.links.len(),
+            target: self.config.target,
+            proven: self.book.count(Pool::Proven),
+            hearsay: self.book.count(Pool::Hearsay),
+            dials: self.dialer.len(),
+            outage_since: self.guard.since(),
+            numbers: self.numbers(),
+            sources: self.sources.status(now, &self.config),
+            storage: self.book.unsaved().status(),
+            waiting_for: self.poll_timeout().map(|timeout| timeout.reason),
+        }
     }
+
+    /// The counts of the current return to the network.
+    pub fn numbers(&self) -> Numbers {
+        self.tally.numbers()
+    }
+
+    /// The dials of the current return to the network, oldest first.
+    pub fn timeline(&self) -> impl Iterator<Item = &DialTrace> {
+        self.tally.timeline()
+    }
+
     /// Everybody in memory, in order of key.
     pub fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
-        std::iter::empty()
+        self.book.iter()
     }
+
     /// One peer's record.
-    pub fn peer(&self, _key: &PeerKey) -> Option<&PeerRecord> {
-        None
+    pub fn peer(&self, key: &PeerKey) -> Option<&PeerRecord> {
+        self.book.get(key)
     }
+
+    /// What is remembered beside the peers.
+    pub fn memory(&self) -> &Memory {
+        self.book.memory()
+    }
+
     /// Whether a peer is connected.
-    pub fn is_connected(&self, _key: &PeerKey) -> bool {
-        false
+    pub fn is_connected(&self, key: &PeerKey) -> bool {
+        self.links.contains(key)
     }
+
+    /// How many peers are connected.
+    pub fn connections(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Nothing waits to be saved, and no commit is under way.
+    pub fn is_saved(&self) -> bool {
+        self.book.unsaved().is_settled()
+    }
+
     /// Why a peer has the score it has; `None` if it is unknown.
-    pub fn explain(&self, _key: &PeerKey, _now: Time) -> Option<Explanation> {
-        None
+    pub fn explain(&self, key: &PeerKey, now: Time) -> Option<Explanation> {
+        self.book.get(key).map(|record| score::explain(record, now))
     }
+
     /// What the retention rules would do now, and why.
-    pub fn prune_dry_run(&self, _now: Time) -> PruneReport {
-        PruneReport::default()
+    pub fn prune_dry_run(&self, now: Time) -> PruneReport {
+        self.book
+            .prune_plan(now, &self.config, |record| self.links.contains(&record.key))
     }
-    /// The dials of the last return to the network, oldest first.
-    pub fn timeline(&self) -> impl Iterator<Item = &DialTrace> {
-        std::iter::empty()
+
+    /// The limits in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn load(&mut self, now: Time, peers: Vec<PeerRecord>, repaired: usize) {
+        let mut values = repaired;
+        for record in peers {
+            values += self.book.load(now, record);
+        }
+        self.dialer.reorder();
+        if values > 0 {
+            self.tell(Event::Repaired { values });
+        }
+    }
+
+    fn connected(&mut self, now: Time, connected: Connected) {
+        let Connected {
+            peer,
+            address,
+            direction,
+            kind,
+            failures,
+        } = connected;
+        if self
+            .book
+            .get(&peer)
+            .is_some_and(|record| record.is_blocked(now))
+        {
+            let reason = DisconnectReason::Blocked;
+            self.outputs.push_back(Output::Disconnect { peer, reason });
+            return;
+        }
+        let ours = match direction {
+            Direction::Outbound(Some(dial)) => self.dialer.land(dial).map(|flight| (dial, flight)),
+            Direction::Outbound(None) | Direction::Inbound => None,
+        };
+        // Whichever way it came about, nobody else needs to dial it any more.
+        if let Some(dial) = self.dialer.dial_of(&peer) {
+            self.cancel(now, dial);
+        }
+        let began = ours.as_ref().map_or(now, |(_, flight)| flight.began);
+        let remembered = ours
+            .as_ref()
+            .is_some_and(|(_, flight)| counts_as_remembered(flight));
+        self.book.met(
+            now,
+            &peer,
+            Meeting {
+                dialled: (direction != Direction::Inbound).then_some(&address),
+                took: ours.as_ref().map(|(_, flight)| now.since(flight.began)),
+                kind,
+                place: self.reach.place(),
+            },
+        );
+        self.book.bypassed(now, &peer, &failures);
+        let link = Link {
+            since: now,
+            heard: now,
+            dialled: (direction != Direction::Inbound).then_some(address),
+            feeler: ours
+                .as_ref()
+                .is_some_and(|(_, flight)| flight.lane == Lane::Feeler),
+        };
+        if let Some((dial, flight)) = ours {
+            self.landed_well(now, &peer, dial, &flight);
+        }
+        let feeler = link.feeler;
+        self.links.came_up(&peer, link, &self.config);
+        self.answered(now, Some(began));
+        let connections = self.links.len();
+        self.tally.connected(now, connections, self.config.target);
+        let event = Event::Connected {
+            peer: peer.clone(),
+            connections,
+            remembered,
+        };
+        self.tell(event);
+        if connections == 1 {
+            self.schedule.discover_at = now;
+        }
+        if feeler && self.links.live() > self.config.target {
+            let reason = DisconnectReason::FeelerDone;
+            self.outputs.push_back(Output::Disconnect { peer, reason });
+        }
+    }
+
+    fn landed_well(&mut self, now: Time, peer: &PeerKey, dial: DialId, flight: &Flight) {
+        self.dialer.judge(flight, true);
+        let remembered = counts_as_remembered(flight);
+        self.tally
+            .ended(now, dial, remembered, flight.lane, "connected");
+        if let Some((age, absence)) = flight.absent.filter(|(_, absence)| was_away(*absence)) {
+            self.book.learn_survival(now, age, absence, true);
+        }
+        if flight.lane == Lane::Bootstrap {
+            for address in &flight.addresses {
+                self.book
+                    .introduce(now, peer, address.clone(), &Source::Bootstrap);
+            }
+            if let Some((source, breaker)) = self.sources.answered(dial, peer) {
+                self.book.set_breaker(now, source, breaker);
+            }
+            // One server is enough until it has had its chance to help.
+            self.schedule.bootstrap_at = now + self.config.bootstrap_head_start;
+        }
+    }
+
+    fn disconnected(&mut self, now: Time, peer: &PeerKey) {
+        let Some(session) = self.links.went_down(peer, now, &self.config) else {
+            return;
+        };
+        self.book.parted(now, peer, session);
+        // Who stayed for a while is welcome back at once, who did not only after a pause.
+        if session < self.config.check_every {
+            self.book.rest(now, peer, &[], &self.config, &mut self.rng);
+        }
+        self.dialer.reorder();
+        let connections = self.links.len();
+        self.tell(Event::Disconnected {
+            peer: peer.clone(),
+            connections,
+        });
+        if connections == 0 {
+            self.begin_return(now);
+        }
+    }
+
+    /// From here on the way back is timed and raced anew. After a loss shared by many, bootstrap
+    /// servers are asked at different moments by different nodes.
+    fn begin_return(&mut self, now: Time) {
+        self.tally.restart(now);
+        self.dialer.restart();
+        self.schedule.satisfied = false;
+        let head_start = self.config.bootstrap_head_start;
+        self.schedule.bootstrap_at = now + head_start + head_start.mul_f64(self.rng.f64());
+    }
+
+    fn dial_failed(&mut self, now: Time, dial: DialId, failures: Vec<AddressFailure>) {
+        let Some(flight) = self.dialer.land(dial) else {
+            return;
+        };
+        self.ended_badly(now, dial, flight, failures);
+    }
+
+    fn ended_badly(
+        &mut self,
+        now: Time,
+        dial: DialId,
+        flight: Flight,
+        failures: Vec<AddressFailure>,
+    ) {
+        self.dialer.judge(&flight, false);
+        let remembered = counts_as_remembered(&flight);
+        self.tally
+            .ended(now, dial, remembered, flight.lane, outcome(&failures));
+        if let Some(peer) = &flight.peer {
+            self.book
+                .rest(now, peer, &failures, &self.config, &mut self.rng);
+        }
+        self.dialer.reorder();
+        let began = flight.began;
+        let answered = failures.iter().any(is_answer);
+        let verdict = Verdict {
+            dial,
+            flight,
+            failures,
+        };
+        if answered {
+            self.answered(now, Some(began));
+            self.pass(now, verdict);
+        } else if let Some(verdict) = self.guard.silent(began, now, verdict, &self.config) {
+            self.pass(now, verdict);
+        }
+        let known = self.book.count(Pool::Proven) + self.sources.len();
+        if self
+            .guard
+            .declare(now, self.links.live(), known, &self.config)
+        {
+            self.tell(Event::OutageBegan);
+        }
+    }
+
+    /// The fault was the peer's.
+    fn pass(&mut self, now: Time, verdict: Verdict) {
+        let Verdict {
+            dial,
+            flight,
+            failures,
+        } = verdict;
+        if flight.lane == Lane::Bootstrap
+            && let Some((source, breaker)) =
+                self.sources.failed(dial, now, &self.config, &mut self.rng)
+        {
+            self.book.set_breaker(now, source, breaker);
+        }
+        let Some(peer) = flight.peer else {
+            return;
+        };
+        self.book
+            .failed(now, &peer, &failures, &self.config, &mut self.rng);
+        if let Some((age, absence)) = flight.absent.filter(|(_, absence)| was_away(*absence)) {
+            self.book.learn_survival(now, age, absence, false);
+        }
+        let plan = self.book.prune_plan_of(now, &peer, &self.config);
+        self.prune(now, plan);
+    }
+
+    /// Something came in from the network, as an answer to what began at `began` or of itself.
+    fn answered(&mut self, now: Time, began: Option<Time>) {
+        let Answer { guilty, outage } = self.guard.answered(began, now, &self.config);
+        for verdict in guilty {
+            self.pass(now, verdict);
+        }
+        if let Some(lasted) = outage {
+            self.book.clear_backoff(now);
+            self.sources.clear();
+            self.dialer.restart();
+            self.tell(Event::OutageEnded { lasted });
+        }
+    }
+
+    fn heard_from(&mut self, now: Time, peer: &PeerKey, began: Option<Time>) {
+        if self.links.heard(peer, now) {
+            self.answered(now, began);
+        }
+    }
+
+    fn latency(&mut self, now: Time, peer: &PeerKey, rtt: Duration) {
+        self.heard_from(now, peer, None);
+        let dialled = self.links.get(peer).and_then(|link| link.dialled.clone());
+        let measured = Some((rtt, dialled.as_ref()));
+        self.book.seen(now, peer, measured, &self.config);
+    }
+
+    fn heard(
+        &mut self,
+        now: Time,
+        source: &Source,
+        teller: Option<Scope>,
+        peers: Vec<(PeerKey, Vec<Address>)>,
+    ) {
+        for (peer, addresses) in peers.into_iter().take(self.config.heard_max) {
+            if self.reach.is_me(&peer) {
+                continue;
+            }
+            let believable: Vec<_> = addresses
+                .into_iter()
+                .filter(|address| self.reach.is_believable(address, teller))
+                .collect();
+            if self.book.hear(now, &peer, believable, source, &self.config) {
+                self.dialer.reorder();
+            }
+        }
+    }
+
+    /// The machine slept, or is somewhere else: old failures mean little, old connections too.
+    fn woke(&mut self, now: Time) {
+        self.guard.reset();
+        self.links.woke(now);
+        self.book.clear_backoff(now);
+        self.sources.clear();
+        for dial in
+            self.dialer
+                .in_lanes(&[Lane::Memory, Lane::Explore, Lane::Bootstrap, Lane::Feeler])
+        {
+            self.cancel(now, dial);
+        }
+        self.begin_return(now);
+    }
+
+    fn command(&mut self, now: Time, command: Command) {
+        match command {
+            Command::Connect { peer, addresses } => self.connect(now, peer, addresses),
+            Command::AddBootstrap { peer, address } => {
+                let breaker = self
+                    .book
+                    .memory()
+                    .sources
+                    .get(&Sources::name(&address))
+                    .copied();
+                if let Some(peer) = &peer {
+                    let source = Source::Bootstrap;
+                    self.book.introduce(now, peer, address.clone(), &source);
+                }
+                self.sources.add(peer, address, breaker, &self.config);
+            }
+            Command::Pin(peer) => self.decide(now, &peer, |control| control.pinned = true),
+            Command::Unpin(peer) => self.decide(now, &peer, |control| control.pinned = false),
+            Command::Block { peer, span } => {
+                self.decide(now, &peer, |control| {
+                    control.blocked_until = Some(now + span)
+                });
+                self.send_away(now, peer, DisconnectReason::Blocked);
+            }
+            Command::Unblock(peer) => {
+                self.decide(now, &peer, |control| control.blocked_until = None)
+            }
+            Command::Forget(peer) => {
+                self.book.forget(now, &peer);
+                self.send_away(now, peer, DisconnectReason::Forgotten);
+            }
+            Command::Prune => self.schedule.prune_at = now,
+            Command::ClearHost(ip) => self.book.clear_host(now, ip),
+            Command::SetTarget(target) => self.config.target = target,
+        }
+        self.dialer.reorder();
+    }
+
+    fn decide(
+        &mut self,
+        now: Time,
+        peer: &PeerKey,
+        decision: impl FnOnce(&mut crate::record::Control),
+    ) {
+        self.book.control(now, peer, |record| {
+            decision(&mut record.control);
+            record.control.decided = now;
+            true
+        });
+    }
+
+    fn send_away(&mut self, now: Time, peer: PeerKey, reason: DisconnectReason) {
+        if let Some(dial) = self.dialer.dial_of(&peer) {
+            self.cancel(now, dial);
+        }
+        if self.links.contains(&peer) {
+            self.outputs.push_back(Output::Disconnect { peer, reason });
+        }
+    }
+
+    fn connect(&mut self, now: Time, peer: Option<PeerKey>, addresses: Vec<Address>) {
+        if self.schedule.stopping {
+            return;
+        }
+        let Some(peer) = peer else {
+            for address in addresses
+                .into_iter()
+                .take(self.config.addresses_per_dial.max(1))
+            {
+                self.make_room(now);
+                let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+                let dial = self.dialer.dial_address(scene, None, address, Lane::Manual);
+                self.send(now, dial, false);
+            }
+            return;
+        };
+        for address in addresses {
+            self.book.introduce(now, &peer, address, &Source::Manual);
+        }
+        if self.links.contains(&peer) || self.reach.is_me(&peer) {
+            return;
+        }
+        if let Some(dial) = self.dialer.dial_of(&peer) {
+            self.cancel(now, dial);
+        }
+        self.make_room(now);
+        self.dial(now, &peer, Lane::Manual, true);
+    }
+
+    /// What the user wants does not wait for a free place in the air.
+    fn make_room(&mut self, now: Time) {
+        if self.dialer.len() >= self.config.dials_max
+            && let Some(oldest) = self.dialer.oldest()
+        {
+            self.cancel(now, oldest);
+        }
+    }
+
+    fn shutdown(&mut self, now: Time) {
+        self.schedule.stopping = true;
+        for dial in self.dialer.in_lanes(&Lane::ALL) {
+            self.cancel(now, dial);
+        }
+    }
+
+    /// Does whatever is due.
+    fn drive(&mut self, now: Time) {
+        if !self.schedule.stopping {
+            self.give_up_expired(now);
+            self.fill_up(now);
+            self.keep_house(now);
+        }
+        let failing = self.book.unsaved().status().failures > 0;
+        let hurry = self.schedule.stopping && !failing;
+        if let Some(changes) = self.book.begin_commit(now, hurry, &self.config) {
+            self.outputs.push_back(Output::Commit(changes));
+        }
+    }
+
+    fn give_up_expired(&mut self, now: Time) {
+        for dial in self.dialer.expired(now) {
+            self.give_up(now, dial);
+        }
+    }
+
+    /// Ends a dial that stayed silent.
+    fn give_up(&mut self, now: Time, dial: DialId) {
+        let Some(flight) = self.dialer.land(dial) else {
+            return;
+        };
+        self.outputs.push_back(Output::CancelDial(dial));
+        let silent = |address: &Address| AddressFailure {
+            address: address.clone(),
+            failure: Failure::Silent,
+        };
+        let failures = flight.addresses.iter().map(silent).collect();
+        self.ended_badly(now, dial, flight, failures);
+    }
+
+    fn fill_up(&mut self, now: Time) {
+        let missing = self.missing();
+        if missing == 0 {
+            for dial in self
+                .dialer
+                .in_lanes(&[Lane::Memory, Lane::Explore, Lane::Bootstrap])
+            {
+                self.cancel(now, dial);
+            }
+            if !self.schedule.satisfied {
+                self.schedule.satisfied = true;
+                self.dialer.restart();
+                let took = now.since(self.tally.numbers().since);
+                self.tell(Event::TargetReached { took });
+            }
+            return;
+        }
+        if self.schedule.satisfied {
+            // Connections are missing again: bootstrap servers get their head start anew.
+            self.schedule.satisfied = false;
+            self.dialer.restart();
+            let low = self.links.live() < self.config.low_water;
+            let head_start = self.config.bootstrap_head_start;
+            let jitter = head_start.mul_f64(self.rng.f64());
+            self.schedule.bootstrap_at = now + head_start + if low { jitter } else { head_start };
+        }
+        if let Some(probe_at) = self.guard.probe_at() {
+            if now >= probe_at {
+                self.probe(now);
+            }
+            return;
+        }
+        self.race(now, missing);
+        self.ask_bootstrap(now, missing);
+    }
+
+    fn race(&mut self, now: Time, missing: usize) {
+        // Bootstrap servers must not have to wait for a place in the air.
+        let servers = self.sources.len().min(self.config.bootstrap_dials_max);
+        let others = self
+            .dialer
+            .in_lanes(&[Lane::Bootstrap, Lane::Feeler, Lane::Manual])
+            .len();
+        let room = self.config.dials_max.saturating_sub(servers.max(others));
+        if self.dialer.wants_room(now, missing, room)
+            && let Some(oldest) = self.dialer.give_way(now, &self.config)
+            && !self.is_memory_exhausted(now)
+        {
+            self.give_up(now, oldest);
+        }
+        while self.dialer.wants_more(now, missing, room) {
+            let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+            let Some((peer, lane)) = self.dialer.next(scene, false, &mut self.rng) else {
+                return;
+            };
+            self.dial(now, &peer, lane, false);
+        }
+    }
+
+    fn is_memory_exhausted(&mut self, now: Time) -> bool {
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        self.dialer.is_exhausted(scene)
+    }
+
+    /// One peer and one server, whatever their backoff: enough to see whether the line is back.
+    fn probe(&mut self, now: Time) {
+        self.guard.probed(now, &self.config);
+        self.dialer.reorder();
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        if let Some((peer, lane)) = self.dialer.next(scene, true, &mut self.rng) {
+            self.dial(now, &peer, lane, true);
+        }
+        self.dial_bootstrap(now, true);
+    }
+
+    fn ask_bootstrap(&mut self, now: Time, missing: usize) {
+        if self.sources.is_empty() || self.links.live() >= self.config.low_water {
+            return;
+        }
+        let nobody_left =
+            self.links.is_empty() && self.dialer.is_empty() && self.is_memory_exhausted(now);
+        let due = now >= self.schedule.bootstrap_at
+            || self.links.is_empty() && (nobody_left || self.dialer.memory_failed());
+        if !due {
+            return;
+        }
+        let most = missing.min(self.config.bootstrap_dials_max);
+        while self.dialer.fresh_bootstrap(now) < most && self.dialer.len() < self.config.dials_max {
+            if !self.dial_bootstrap(now, false) {
+                return;
+            }
+        }
+    }
+
+    fn dial_bootstrap(&mut self, now: Time, anyway: bool) -> bool {
+        let busy = |peer: &PeerKey| {
+            self.links.contains(peer) || self.dialer.is_dialling(peer) || self.reach.is_me(peer)
+        };
+        let Some(ask) = self.sources.next(now, anyway, busy, &mut self.rng) else {
+            return false;
+        };
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        let address = ask.address.clone();
+        let dial = self
+            .dialer
+            .dial_address(scene, ask.peer, ask.address, Lane::Bootstrap);
+        self.sources.dialled(&address, dial.id);
+        self.send(now, dial, false);
+        true
+    }
+
+    fn dial(&mut self, now: Time, peer: &PeerKey, lane: Lane, anyway: bool) {
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        let proven = self
+            .book
+            .get(peer)
+            .is_some_and(|record| record.pool() == Pool::Proven);
+        if let Some(dial) = self.dialer.dial(scene, peer, lane, anyway) {
+            self.send(now, dial, proven);
+        }
+    }
+
+    fn send(&mut self, now: Time, dial: Dial, proven: bool) {
+        let begun = Begun {
+            id: dial.id,
+            peer: dial.peer.as_ref(),
+            lane: dial.lane,
+            proven,
+        };
+        self.tally.begun(now, &begun, &self.config);
+        self.outputs.push_back(Output::Dial(dial));
+    }
+
+    /// Calls a dial off; it counts neither for nor against anybody.
+    fn cancel(&mut self, now: Time, dial: DialId) {
+        self.called_off(now, dial, "cancelled");
+        self.outputs.push_back(Output::CancelDial(dial));
+    }
+
+    fn called_off(&mut self, now: Time, dial: DialId, outcome: &'static str) {
+        self.sources.called_off(dial);
+        if let Some(flight) = self.dialer.land(dial) {
+            let remembered = counts_as_remembered(&flight);
+            self.tally
+                .ended(now, dial, remembered, flight.lane, outcome);
+        }
+    }
+
+    fn keep_house(&mut self, now: Time) {
+        for peer in self.links.no_longer_anchors(now, &self.config) {
+            self.book.control(now, &peer, |record| {
+                std::mem::take(&mut record.control.anchor)
+            });
+        }
+        for peer in self.links.stale(now, &self.config) {
+            let reason = DisconnectReason::Stale;
+            self.outputs.push_back(Output::Disconnect {
+                peer: peer.clone(),
+                reason,
+            });
+            self.disconnected(now, &peer);
+        }
+        if now >= self.schedule.check_at {
+            self.schedule.check_at = now + self.config.check_every;
+            if self.missing() > 0 {
+                self.dialer.reorder();
+            }
+        }
+        if now >= self.schedule.discover_at && self.missing() > 0 && !self.links.is_empty() {
+            self.schedule.discover_at = now + self.config.discover_every;
+            self.outputs.push_back(Output::Discover);
+        }
+        if now >= self.schedule.feeler_at {
+            self.schedule.feeler_at = now + self.config.feeler_every;
+            self.feel(now);
+        }
+        if now >= self.schedule.prune_at {
+            self.schedule.prune_at = now + self.config.prune_every;
+            let plan = self.prune_dry_run(now);
+            self.prune(now, plan);
+        }
+    }
+
+    fn feel(&mut self, now: Time) {
+        if self.missing() > 0 || self.dialer.len() >= self.config.dials_max {
+            return;
+        }
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        if let Some(peer) = self.dialer.draw_hearsay(scene, &mut self.rng) {
+            self.dial(now, &peer, Lane::Feeler, false);
+        }
+    }
+
+    fn prune(&mut self, now: Time, plan: PruneReport) {
+        if !plan.is_empty() {
+            self.book.prune(now, &plan);
+            self.dialer.reorder();
+            self.tell(Event::Pruned(plan));
+        }
+    }
+
+    fn missing(&self) -> usize {
+        self.config.target.saturating_sub(self.links.live())
+    }
+
+    /// When bootstrap servers join, or may be asked again.
+    fn bootstrap_timeout(&self) -> Option<Timeout> {
+        if self.links.live() >= self.config.low_water {
+            return None;
+        }
+        let busy = |peer: &PeerKey| self.links.contains(peer) || self.dialer.is_dialling(peer);
+        let ready = self.sources.ready_at(busy)?;
+        let at = ready.max(self.schedule.bootstrap_at);
+        // What is due already waits for a free place, and that comes with another timeout.
+        let reason = "bootstrap servers to join the race";
+        (at > self.schedule.now).then_some(Timeout { at, reason })
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// What we believe of ourselves, whatever peers, files and users send.
+    fn check_invariants(&self) {
+        assert!(
+            self.dialer.len() <= self.config.dials_max.max(1),
+            "more dials in the air than allowed"
+        );
+        assert!(
+            self.links.len() <= self.config.connections_max,
+            "more connections tracked than allowed"
+        );
+        assert!(
+            !self.schedule.stopping || self.dialer.is_empty(),
+            "a dial in the air while stopping"
+        );
+        assert!(
+            self.links
+                .iter()
+                .all(|(peer, _)| !self.dialer.is_dialling(peer)),
+            "dialling a connected peer"
+        );
+        assert!(
+            self.links
+                .iter()
+                .all(|(peer, _)| self.book.get(peer).is_none_or(book::was_met)),
+            "a connected peer that was never met"
+        );
+    }
+}
+
+fn scene<'a>(
+    now: Time,
+    book: &'a Book,
+    links: &'a Links,
+    reach: &'a Reach,
+    config: &'a Config,
+) -> Scene<'a> {
+    Scene {
+        now,
+        book,
+        links,
+        reach,
+        config,
+    }
+}
+
+/// An absence worth learning from: shorter ones are reconnects.
+fn was_away(absence: Duration) -> bool {
+    absence >= Duration::from_secs(60)
+}
+
+fn counts_as_remembered(flight: &Flight) -> bool {
+    flight.absent.is_some() && matches!(flight.lane, Lane::Memory | Lane::Explore)
+}
+
+/// Whether this failure came from somebody: then our own line works.
+fn is_answer(failed: &AddressFailure) -> bool {
+    match failed.failure {
+        Failure::WrongPeer | Failure::Handshake => true,
+        // Our own machine refuses for itself, even without a line.
+        Failure::Refused => Scope::of(&failed.address) != Scope::Loopback,
+        Failure::Silent | Failure::Unreachable | Failure::Unsupported | Failure::Other => false,
+    }
+}
+
+/// One word for the timeline.
+fn outcome(failures: &[AddressFailure]) -> &'static str {
+    let mut by_kind: BTreeMap<Failure, usize> = BTreeMap::new();
+    for failed in failures {
+        *by_kind.entry(failed.failure).or_default() += 1;
+    }
+    match by_kind
+        .into_iter()
+        .max_by_key(|(_, count)| *count)
+        .map(|(kind, _)| kind)
+    {
+        Some(Failure::Refused) => "refused",
+        Some(Failure::Silent) => "silent",
+        Some(Failure::Unreachable) => "unreachable",
+        Some(Failure::WrongPeer) => "wrong-peer",
+        Some(Failure::Handshake | Failure::Unsupported | Failure::Other) | None => "failed",
     }
 }

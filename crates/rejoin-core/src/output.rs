@@ -6,6 +6,10 @@ use crate::{address::Address, changes::Changes, key::PeerKey, time::Time};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a commit is rare and handed on at once; boxing it would tax every reader"
+)]
 pub enum Output {
     /// Dial a peer.
     Dial(Dial),
@@ -60,6 +64,17 @@ pub enum Lane {
     Manual,
 }
 
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 5] = [
+        Self::Memory,
+        Self::Explore,
+        Self::Bootstrap,
+        Self::Feeler,
+        Self::Manual,
+    ];
+}
+
 impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -81,6 +96,8 @@ pub enum DisconnectReason {
     Forgotten,
     /// It was only a test.
     FeelerDone,
+    /// Nothing came from it since the machine woke.
+    Stale,
 }
 
 /// Something worth telling.

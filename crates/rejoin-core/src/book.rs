@@ -1,0 +1,728 @@
+//! The records, in two pools: whom we met and whom we heard of.
+//!
+//! Everything that changes a record passes through here, so that the pools keep apart, lists stay
+//! bounded and every change is noted for saving. *When* something changes is decided elsewhere.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use fastrand::Rng;
+
+use crate::{
+    address::Address,
+    backoff::{self, Backoff},
+    changes::{Changes, Counts, PeerDelta},
+    config::Config,
+    decay::{self, Decayed},
+    input::{AddressFailure, Deed, Failure, Identified},
+    key::PeerKey,
+    memory::Memory,
+    netgroup::Netgroup,
+    placement::{Placement, Slot, Teller},
+    reach::{Reach, Scope},
+    record::{
+        ADDRESSES_MAX, AddressRecord, ConnectionKind, PLACES_MAX, PROTOCOLS_MAX, PeerRecord, Place,
+        Pool,
+    },
+    retention::{self, Fate, PruneReport},
+    source::Source,
+    survival::SurvivalCounts,
+    text::{Blob, Text},
+    time::Time,
+    unsaved::Unsaved,
+};
+
+/// Everybody we remember.
+#[derive(Clone, Debug)]
+pub struct Book {
+    entries: BTreeMap<PeerKey, Entry>,
+    placement: Placement,
+    memory: Memory,
+    unsaved: Unsaved,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    record: PeerRecord,
+    /// Where it sits among the hearsay, if it does.
+    slot: Option<Slot>,
+}
+
+/// How a connection came about, as far as the record cares.
+#[derive(Clone, Copy, Debug)]
+pub struct Meeting<'a> {
+    /// The address we dialled; `None` if the peer dialled us, for then its port means nothing.
+    pub dialled: Option<&'a Address>,
+    /// How long our dial took, if we timed it.
+    pub took: Option<Duration>,
+    /// How the connection reaches the peer.
+    pub kind: ConnectionKind,
+    /// Where we were.
+    pub place: Option<Place>,
+}
+
+impl Book {
+    /// An empty book, or the continuation of `memory`. Returns how many of its values made no
+    /// sense and were put right.
+    pub fn new(memory: Option<Memory>, now: Time, config: &Config, rng: &mut Rng) -> (Self, usize) {
+        let mut unsaved = Unsaved::default();
+        let mut repaired = 0;
+        let memory = match memory {
+            Some(mut memory) => {
+                repaired = memory.sanitise(now, config);
+                memory
+            }
+            None => {
+                unsaved.touch_memory(now);
+                Memory {
+                    secret: std::array::from_fn(|_| rng.u8(..)),
+                    ..Memory::default()
+                }
+            }
+        };
+        let book = Self {
+            entries: BTreeMap::new(),
+            placement: Placement::new(memory.secret, config),
+            memory,
+            unsaved,
+        };
+        (book, repaired)
+    }
+
+    /// One record.
+    pub fn get(&self, key: &PeerKey) -> Option<&PeerRecord> {
+        self.entries.get(key).map(|entry| &entry.record)
+    }
+
+    /// All records, in order of key.
+    pub fn iter(&self) -> impl Iterator<Item = &PeerRecord> {
+        self.entries.values().map(|entry| &entry.record)
+    }
+
+    /// How many there are in a pool.
+    pub fn count(&self, pool: Pool) -> usize {
+        self.iter().filter(|record| record.pool() == pool).count()
+    }
+
+    /// What is remembered beside the peers.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The ledger of what is not saved yet.
+    pub fn unsaved(&self) -> &Unsaved {
+        &self.unsaved
+    }
+
+    /// Begins a commit if one is due; see [`Unsaved::begin`].
+    pub fn begin_commit(&mut self, now: Time, hurry: bool, config: &Config) -> Option<Changes> {
+        let Self {
+            entries,
+            memory,
+            unsaved,
+            ..
+        } = self;
+        let record = |key: &PeerKey| entries.get(key).map(|entry| &entry.record);
+        unsaved.begin(now, hurry, config, memory, record)
+    }
+
+    /// Ends a commit; see [`Unsaved::end`].
+    pub fn end_commit(&mut self, now: Time, ok: bool) {
+        self.unsaved.end(now, ok);
+    }
+
+    /// Takes in a record from the store. Returns how many of its values were put right.
+    pub fn load(&mut self, now: Time, mut loaded: PeerRecord) -> usize {
+        let repaired = loaded.sanitise(now);
+        let key = loaded.key.clone();
+        if self.unsaved.is_forgotten(&key) {
+            return repaired;
+        }
+        let record = match self.entries.remove(&key) {
+            // Met or heard of before its page of the store was read.
+            Some(entry) => {
+                if let Some(slot) = entry.slot {
+                    self.placement.free(slot, &key);
+                }
+                let unsaved = self.unsaved.counts(&key);
+                let record = entry.record;
+                PeerDelta { record, unsaved }.onto(Some(loaded))
+            }
+            None => loaded,
+        };
+        let slot = self
+            .seat_of(&record)
+            .filter(|slot| self.placement.occupant(*slot).is_none());
+        if let Some(slot) = slot {
+            self.placement.take(slot, key.clone());
+        }
+        self.entries.insert(key, Entry { record, slot });
+        repaired
+    }
+
+    /// Takes in what somebody said of a peer. A proven peer gains addresses to try and nothing
+    /// else; an unknown one is seated among the hearsay if its seat is free or its occupant is
+    /// worth nothing. Returns whether anything new was learned.
+    pub fn hear(
+        &mut self,
+        now: Time,
+        key: &PeerKey,
+        addresses: impl IntoIterator<Item = Address>,
+        source: &Source,
+        config: &Config,
+    ) -> bool {
+        let mut addresses = addresses.into_iter().take(ADDRESSES_MAX).peekable();
+        if addresses.peek().is_none() {
+            return false;
+        }
+        if !self.entries.contains_key(key) {
+            let mut record = PeerRecord::new(key.clone(), now);
+            for address in addresses {
+                add_address(&mut record, address, source, now);
+            }
+            return self.seat(now, record, config);
+        }
+        let mut learned = false;
+        self.update(now, key, |record| {
+            for address in addresses {
+                learned |= add_address(record, address, source, now);
+            }
+            learned
+        });
+        learned
+    }
+
+    /// A peer the user or the program named: kept wherever it comes from.
+    pub fn introduce(&mut self, now: Time, key: &PeerKey, address: Address, source: &Source) {
+        self.entry(now, key);
+        self.update(now, key, |record| {
+            let known = add_address(record, address, source, now);
+            let bootstrap = *source == Source::Bootstrap && !record.role.bootstrap;
+            record.role.bootstrap |= bootstrap;
+            known || bootstrap
+        });
+    }
+
+    /// An authenticated connection is up: the only way to become proven.
+    pub fn met(&mut self, now: Time, key: &PeerKey, meeting: Meeting<'_>) {
+        if let Some(slot) = self.entry(now, key).slot.take() {
+            self.placement.free(slot, key);
+        }
+        self.update(now, key, |record| {
+            record.last_connected = Some(now);
+            record.last_seen = Some(now);
+            record.evidence.failures_in_row = 0;
+            record.evidence.kind = meeting.kind;
+            record.control.backoff_until = None;
+            record.control.reconnect_attempts = 0;
+            record.control.anchor = true;
+            if let Some(address) = meeting.dialled {
+                add_address(record, address.clone(), &Source::Own, now);
+                if let Some(known) = record.address_mut(address) {
+                    worked(known, now, meeting.took, meeting.place);
+                }
+            }
+            true
+        });
+        if meeting.dialled.is_some() {
+            let dials_ok = Decayed::new(1.0, now);
+            self.grow(
+                now,
+                key,
+                &Counts {
+                    dials_ok,
+                    ..Counts::default()
+                },
+            );
+        }
+        if let Some(ip) = meeting.dialled.and_then(Address::ip)
+            && self.memory.hosts.remove(&ip).is_some()
+        {
+            self.unsaved.touch_memory(now);
+        }
+    }
+
+    /// The last connection to a peer ended after so long.
+    pub fn parted(&mut self, now: Time, key: &PeerKey, session: Duration) {
+        self.update(now, key, |record| {
+            record.last_disconnected = Some(now);
+            true
+        });
+        let grown = Counts {
+            sessions: Decayed::new(1.0, now),
+            session_s: Decayed::new(session.as_secs_f64(), now),
+            ..Counts::default()
+        };
+        self.grow(now, key, &grown);
+    }
+
+    /// A peer showed that it is alive by something it sent; `rtt` if that measured a round trip.
+    pub fn seen(
+        &mut self,
+        now: Time,
+        key: &PeerKey,
+        rtt: Option<(Duration, Option<&Address>)>,
+        config: &Config,
+    ) {
+        self.update(now, key, |record| {
+            if let Some((rtt, address)) = rtt {
+                decay::follow(&mut record.evidence.latency_ms, rtt);
+                if let Some(known) = address.and_then(|address| record.address_mut(address)) {
+                    decay::follow(&mut known.rtt_ms, rtt);
+                }
+            }
+            let stale = record
+                .last_seen
+                .is_none_or(|seen| now.since(seen) >= config.seen_every);
+            if stale {
+                record.last_seen = Some(now);
+            }
+            stale
+        });
+    }
+
+    /// A peer told us about itself over its own connection.
+    pub fn identified(&mut self, now: Time, told: &Identified, reach: &Reach) {
+        self.update(now, &told.peer, |record| {
+            let before = record.clone();
+            record.role.agent = Some(Text::new(&told.agent));
+            record.role.protocols = told
+                .protocols
+                .iter()
+                .take(PROTOCOLS_MAX)
+                .map(|name| Text::new(name))
+                .collect();
+            record.role.relay = told
+                .protocols
+                .iter()
+                .any(|name| name.starts_with("/libp2p/circuit/relay/0.2.0/hop"));
+            record.public_key = Blob::new(told.public_key.clone());
+            let believable = told
+                .addresses
+                .iter()
+                .filter(|address| reach.is_believable(address, Some(told.scope)))
+                .take(ADDRESSES_MAX);
+            for address in believable {
+                add_address(record, address.clone(), &Source::Own, now);
+            }
+            *record != before
+        });
+    }
+
+    /// A dial failed: its addresses rest for a while, and so does the peer once all of them do.
+    /// Whoever is to blame, asking again at once would help nobody.
+    pub fn rest(
+        &mut self,
+        now: Time,
+        key: &PeerKey,
+        failures: &[AddressFailure],
+        config: &Config,
+        rng: &mut Rng,
+    ) {
+        let (min, max) = (config.backoff_min, config.backoff_max);
+        self.update(now, key, |record| {
+            for AddressFailure { address, failure } in failures {
+                if let Some(known) = record.address_mut(address) {
+                    let rounds = match failure {
+                        // Our program will not learn to dial it in a minute.
+                        Failure::Unsupported => u32::MAX,
+                        _ => known.failures_in_row,
+                    };
+                    known.backoff_until = Some(now + backoff::delay(rounds, min, max, rng));
+                }
+            }
+            let untried = record
+                .addresses
+                .iter()
+                .any(|known| known.backoff_until <= Some(now));
+            if !untried {
+                let attempts = record.control.reconnect_attempts;
+                record.control.backoff_until = Some(now + backoff::delay(attempts, min, max, rng));
+                record.control.reconnect_attempts = attempts.saturating_add(1);
+            }
+            true
+        });
+    }
+
+    /// A dial failed and the fault was not ours.
+    pub fn failed(
+        &mut self,
+        now: Time,
+        key: &PeerKey,
+        failures: &[AddressFailure],
+        config: &Config,
+        rng: &mut Rng,
+    ) {
+        let peer_at_fault = failures.iter().any(|failed| blames_peer(failed.failure));
+        self.update(now, key, |record| {
+            addresses_failed(record, failures, now);
+            if peer_at_fault {
+                record.last_failed = Some(now);
+                let in_row = &mut record.evidence.failures_in_row;
+                *in_row = in_row.saturating_add(1);
+            }
+            true
+        });
+        if peer_at_fault {
+            let dials_failed = Decayed::new(1.0, now);
+            self.grow(
+                now,
+                key,
+                &Counts {
+                    dials_failed,
+                    ..Counts::default()
+                },
+            );
+        }
+        for AddressFailure { address, failure } in failures {
+            if matches!(failure, Failure::Silent | Failure::Refused) {
+                self.blame_host(now, address, config, rng);
+            }
+        }
+    }
+
+    /// Some addresses failed while another of the same peer worked.
+    pub fn bypassed(&mut self, now: Time, key: &PeerKey, failures: &[AddressFailure]) {
+        self.update(now, key, |record| {
+            addresses_failed(record, failures, now);
+            !failures.is_empty()
+        });
+    }
+
+    /// The application judged what a peer did.
+    pub fn judged(&mut self, now: Time, key: &PeerKey, deed: Deed) {
+        if !self.entries.contains_key(key) {
+            return;
+        }
+        let once = |weight: f64| Decayed::new(weight, now);
+        let grown = match deed {
+            Deed::TransferOk {
+                bytes_in,
+                bytes_out,
+            } => Counts {
+                transfers_ok: once(1.0),
+                bytes_in,
+                bytes_out,
+                ..Counts::default()
+            },
+            Deed::TransferFailed => Counts {
+                transfers_failed: once(1.0),
+                ..Counts::default()
+            },
+            Deed::InvalidData(severity) => Counts {
+                invalid_data: once(severity.weight()),
+                ..Counts::default()
+            },
+        };
+        self.grow(now, key, &grown);
+    }
+
+    /// Learns from one dial of a remembered peer how long peers live.
+    pub fn learn_survival(&mut self, now: Time, age: Duration, absence: Duration, answered: bool) {
+        let mut learned = SurvivalCounts::default();
+        learned.learn(age, absence, answered);
+        self.memory.survival.learn(age, absence, answered);
+        self.unsaved.learn(now, &learned);
+    }
+
+    /// Changes what the user, or we, decided about a peer; `change` says whether it did.
+    pub fn control(
+        &mut self,
+        now: Time,
+        key: &PeerKey,
+        change: impl FnOnce(&mut PeerRecord) -> bool,
+    ) {
+        self.update(now, key, change);
+    }
+
+    /// Lets every proven peer be dialled at once again.
+    pub fn clear_backoff(&mut self, now: Time) {
+        let resting: Vec<_> = self
+            .iter()
+            .filter(|record| record.last_connected.is_some() && is_resting(record))
+            .map(|record| record.key.clone())
+            .collect();
+        for key in resting {
+            self.update(now, &key, |record| {
+                record.control.backoff_until = None;
+                record.control.reconnect_attempts = 0;
+                for known in &mut record.addresses {
+                    known.backoff_until = None;
+                }
+                true
+            });
+        }
+        if !self.memory.hosts.is_empty() {
+            self.memory.hosts.clear();
+            self.unsaved.touch_memory(now);
+        }
+    }
+
+    /// Remembers the breaker of a source.
+    pub fn set_breaker(&mut self, now: Time, source: Text<640>, breaker: Backoff) {
+        self.memory.sources.insert(source, breaker);
+        self.unsaved.touch_memory(now);
+    }
+
+    /// Whether a host may be dialled, or has failed too often lately.
+    pub fn host_rests(&self, address: &Address, now: Time) -> bool {
+        address.ip().is_some_and(|ip| {
+            self.memory.hosts.get(&ip).is_some_and(|host| {
+                // One dead peer says little about its neighbours behind the same address.
+                host.failures >= HOST_FAILURES && !host.is_over(now)
+            })
+        })
+    }
+
+    /// Forgets the failures of a host.
+    pub fn clear_host(&mut self, now: Time, ip: IpAddr) {
+        if self.memory.hosts.remove(&ip).is_some() {
+            self.unsaved.touch_memory(now);
+        }
+    }
+
+    /// The name under which a place is remembered.
+    pub fn place(&self, named_by: &[u8]) -> Place {
+        self.placement.place(named_by)
+    }
+
+    /// Forgets a peer.
+    pub fn forget(&mut self, now: Time, key: &PeerKey) -> bool {
+        let Some(entry) = self.entries.remove(key) else {
+            return false;
+        };
+        if let Some(slot) = entry.slot {
+            self.placement.free(slot, key);
+        }
+        self.unsaved.forget(now, key);
+        true
+    }
+
+    /// What the retention rules would do.
+    pub fn prune_plan(
+        &self,
+        now: Time,
+        config: &Config,
+        exempt: impl Fn(&PeerRecord) -> bool,
+    ) -> PruneReport {
+        retention::plan(&config.retention, self.iter(), exempt, now)
+    }
+
+    /// What they would do to one peer that has just failed.
+    pub fn prune_plan_of(&self, now: Time, key: &PeerKey, config: &Config) -> PruneReport {
+        let one = self.get(key).into_iter();
+        retention::plan(&config.retention, one, |_| false, now)
+    }
+
+    /// Does what a plan says.
+    pub fn prune(&mut self, now: Time, plan: &PruneReport) {
+        for hit in &plan.fates {
+            match hit.fate {
+                Fate::Forget => {
+                    self.forget(now, &hit.peer);
+                }
+                Fate::Demote => self.update(now, &hit.peer, |record| {
+                    record.demoted = Some(now);
+                    true
+                }),
+            }
+        }
+    }
+
+    fn entry(&mut self, now: Time, key: &PeerKey) -> &mut Entry {
+        self.entries.entry(key.clone()).or_insert_with(|| Entry {
+            record: PeerRecord::new(key.clone(), now),
+            slot: None,
+        })
+    }
+
+    /// Changes a record and notes it, if `change` says that it did.
+    fn update(&mut self, now: Time, key: &PeerKey, change: impl FnOnce(&mut PeerRecord) -> bool) {
+        if let Some(entry) = self.entries.get_mut(key)
+            && change(&mut entry.record)
+        {
+            self.unsaved.touch(now, key);
+        }
+    }
+
+    fn grow(&mut self, now: Time, key: &PeerKey, grown: &Counts) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            let evidence = &mut entry.record.evidence;
+            Counts::of(evidence).plus(grown).put_into(evidence);
+            self.unsaved.count(now, key, grown);
+        }
+    }
+
+    fn seat(&mut self, now: Time, record: PeerRecord, config: &Config) -> bool {
+        let Some(slot) = self.seat_of(&record) else {
+            return false;
+        };
+        if let Some(occupant) = self.placement.occupant(slot).cloned() {
+            let worthless = self
+                .get(&occupant)
+                .is_none_or(|held| is_worthless(held, now, config));
+            if !worthless {
+                return false;
+            }
+            self.forget(now, &occupant);
+        }
+        let key = record.key.clone();
+        self.placement.take(slot, key.clone());
+        self.unsaved.touch(now, &key);
+        let slot = Some(slot);
+        self.entries.insert(key, Entry { record, slot });
+        true
+    }
+
+    /// The seat hearsay belongs to, by its first address and whoever named it.
+    fn seat_of(&self, record: &PeerRecord) -> Option<Slot> {
+        if record.last_connected.is_some() || record.role.bootstrap {
+            return None;
+        }
+        let first = record.addresses.first()?;
+        let lives_in = match &first.source {
+            Source::Pex(teller) | Source::Gossip(teller) => self.get(teller).and_then(netgroup),
+            _ => None,
+        };
+        let teller = Teller::of(&first.source, lives_in.as_ref());
+        let about = Netgroup::of(&first.address);
+        Some(self.placement.slot(&record.key, &about, &teller))
+    }
+
+    fn blame_host(&mut self, now: Time, address: &Address, config: &Config, rng: &mut Rng) {
+        // Many peers may share a machine or a LAN; there one address says nothing of the others.
+        if !matches!(Scope::of(address), Scope::Public | Scope::CarrierNat) {
+            return;
+        }
+        let Some(ip) = address.ip() else {
+            return;
+        };
+        let hosts = &mut self.memory.hosts;
+        if hosts.len() >= config.hosts_max && !hosts.contains_key(&ip) {
+            let soonest = hosts
+                .iter()
+                .min_by_key(|(_, host)| host.until)
+                .map(|(ip, _)| *ip);
+            if let Some(soonest) = soonest {
+                hosts.remove(&soonest);
+            }
+        }
+        hosts
+            .entry(ip)
+            .or_default()
+            .fail(now, config.backoff_min, config.backoff_max, rng);
+        self.unsaved.touch_memory(now);
+    }
+}
+
+/// A host rests only after so many failures: one dead peer says little about its neighbours.
+const HOST_FAILURES: u32 = 4;
+
+/// Whether we ever had an authenticated connection with a peer.
+pub fn was_met(record: &PeerRecord) -> bool {
+    record.last_connected.is_some()
+}
+
+/// Where a peer lives, by its best address.
+pub fn netgroup(record: &PeerRecord) -> Option<Netgroup> {
+    record
+        .addresses
+        .first()
+        .map(|known| Netgroup::of(&known.address))
+}
+
+/// Whether this failure says something about the peer, and not only about the address or about us.
+fn blames_peer(failure: Failure) -> bool {
+    match failure {
+        Failure::Refused | Failure::Silent | Failure::Handshake | Failure::Other => true,
+        Failure::WrongPeer | Failure::Unreachable | Failure::Unsupported => false,
+    }
+}
+
+/// Hearsay that gives its seat to fresher hearsay.
+fn is_worthless(held: &PeerRecord, now: Time, config: &Config) -> bool {
+    let once = std::iter::once(held);
+    held.evidence.failures_in_row > 0
+        || !retention::plan(&config.retention, once, |_| false, now).is_empty()
+}
+
+fn addresses_failed(record: &mut PeerRecord, failures: &[AddressFailure], now: Time) {
+    for AddressFailure { address, failure } in failures {
+        let Some(known) = record.address_mut(address) else {
+            continue;
+        };
+        if *failure == Failure::WrongPeer && known.last_success.is_none() {
+            // Somebody else lives there, and this peer never did.
+            record.addresses.retain(|known| known.address != *address);
+            continue;
+        }
+        known.last_failure = Some(now);
+        known.failures_in_row = known.failures_in_row.saturating_add(1);
+    }
+}
+
+fn is_resting(record: &PeerRecord) -> bool {
+    record.control.backoff_until.is_some()
+        || record
+            .addresses
+            .iter()
+            .any(|known| known.backoff_until.is_some())
+}
+
+fn worked(known: &mut AddressRecord, now: Time, took: Option<Duration>, place: Option<Place>) {
+    known.last_success = Some(now);
+    known.failures_in_row = 0;
+    known.backoff_until = None;
+    known.observed = true;
+    if let Some(took) = took {
+        decay::follow(&mut known.dial_ms, took);
+    }
+    if let Some(place) = place {
+        known.places.retain(|old| *old != place);
+        known.places.push(place);
+        if known.places.len() > PLACES_MAX {
+            known.places.remove(0);
+        }
+    }
+}
+
+/// Adds an address unless it is known. With the list full, it takes the place of the one with the
+/// least to show: hearsay displaces only what never worked, our own eyes whatever failed most.
+/// Returns whether it is in the list now and was not before.
+fn add_address(record: &mut PeerRecord, address: Address, source: &Source, now: Time) -> bool {
+    if Scope::of(&address) == Scope::Nowhere || record.address(&address).is_some() {
+        return false;
+    }
+    let fresh = AddressRecord::new(address, source.clone(), now);
+    if record.addresses.len() < ADDRESSES_MAX {
+        record.addresses.push(fresh);
+        return true;
+    }
+    let own = *source == Source::Own;
+    let victim = record
+        .addresses
+        .iter()
+        .enumerate()
+        .filter(|(_, known)| {
+            let never_worked = known.last_success.is_none();
+            if own {
+                never_worked || known.failures_in_row > 0
+            } else {
+                never_worked && known.failures_in_row > 0
+            }
+        })
+        .min_by_key(|(_, known)| {
+            (
+                known.last_success,
+                std::cmp::Reverse(known.failures_in_row),
+                known.first_heard,
+            )
+        })
+        .map(|(at, _)| at);
+    match victim {
+        Some(at) => {
+            record.addresses[at] = fresh;
+            true
+        }
+        None => false,
+    }
+}

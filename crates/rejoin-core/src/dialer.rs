@@ -1,0 +1,530 @@
+//! Whom to dial now: the race across peers.
+//!
+//! A race keeps as many *fresh* dials in the air as it takes to fill what is missing: at first half
+//! as many again, more as the answers show how stale the memory is. A dial that has had the time
+//! its own history says it needs is overdue and no longer fresh, so another starts beside it, as in
+//! Happy Eyeballs (RFC 8305); one that fails is replaced at once. No dead peer holds up anybody.
+//!
+//! The dialer knows dials and candidates. Whether to race at all, and what a result means for the
+//! records, is decided in the engine.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use fastrand::Rng;
+
+use crate::{
+    address::Address,
+    book::Book,
+    config::Config,
+    key::PeerKey,
+    links::Links,
+    netgroup::Netgroup,
+    order::Outlook,
+    output::{Dial, DialId, Lane, Timeout},
+    reach::Reach,
+    record::{AddressRecord, PeerRecord, Place, Pool},
+    survival,
+    time::Time,
+};
+
+/// The dials in the air, and who is next.
+#[derive(Clone, Debug, Default)]
+pub struct Dialer {
+    flights: BTreeMap<DialId, Flight>,
+    by_peer: BTreeMap<PeerKey, DialId>,
+    next_id: u64,
+    race: Race,
+    /// Candidates, the best last.
+    queue: Vec<Candidate>,
+    queued: Option<Time>,
+    stale: bool,
+    /// When somebody who rests now may be dialled again.
+    ready_at: Option<Time>,
+}
+
+/// One dial in the air.
+#[derive(Clone, Debug)]
+pub struct Flight {
+    /// Who, if that is known.
+    pub peer: Option<PeerKey>,
+    /// Where.
+    pub addresses: Vec<Address>,
+    /// Why.
+    pub lane: Lane,
+    /// Since when.
+    pub began: Time,
+    /// How old the acquaintance was, and how long the peer had been out of sight, if it was proven.
+    pub absent: Option<(Duration, Duration)>,
+    overdue_at: Time,
+    deadline: Time,
+    groups: Vec<Netgroup>,
+}
+
+/// How the race has gone so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Race {
+    starts: usize,
+    anchors: usize,
+    answered: u32,
+    failed: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Candidate {
+    key: PeerKey,
+    worth: f64,
+    group: Option<Netgroup>,
+    anchor: bool,
+}
+
+/// What the dialer looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The moment.
+    pub now: Time,
+    /// Whom we remember.
+    pub book: &'a Book,
+    /// Whom we are connected to.
+    pub links: &'a Links,
+    /// Where we are.
+    pub reach: &'a Reach,
+    /// The limits.
+    pub config: &'a Config,
+}
+
+/// One and a half dials per missing connection while nothing is known: two of three will answer.
+const ANSWER_PRIOR: f64 = 2.0 / 3.0;
+
+/// How many dials of evidence weigh as much as that prior.
+const ANSWER_PRIOR_WEIGHT: f64 = 4.0;
+
+/// A queue older than this is put in order anew, since chances fade.
+const QUEUE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// How far down the queue a peer of another netgroup is looked for: the whole front of a race.
+const DIVERSITY_REACH: usize = 64;
+
+/// Pinned peers go before everybody else, in order among themselves.
+const PINNED_WORTH: f64 = 1e6;
+
+impl Dialer {
+    /// A race begins anew.
+    pub fn restart(&mut self) {
+        self.race = Race::default();
+        self.stale = true;
+    }
+
+    /// Whether the first burst has failed altogether: nobody answered, nobody is in the air.
+    pub fn memory_failed(&self) -> bool {
+        self.race.answered == 0 && self.race.failed > 0 && self.racing(None) == 0
+            || self.race.answered == 0 && self.race.failed as usize >= FIRST_FAILURES
+    }
+
+    /// Somebody became worth dialling, or no longer is: the order has to be made anew.
+    pub fn reorder(&mut self) {
+        self.stale = true;
+    }
+
+    /// How many dials are in the air.
+    pub fn len(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Nothing is in the air.
+    pub fn is_empty(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    /// Whether this peer is being dialled.
+    pub fn is_dialling(&self, key: &PeerKey) -> bool {
+        self.by_peer.contains_key(key)
+    }
+
+    /// The dial of a peer.
+    pub fn dial_of(&self, key: &PeerKey) -> Option<DialId> {
+        self.by_peer.get(key).copied()
+    }
+
+    /// The dials of the given lanes.
+    pub fn in_lanes(&self, lanes: &[Lane]) -> Vec<DialId> {
+        let in_lanes = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| lanes.contains(&flight.lane));
+        in_lanes.map(|(id, _)| *id).collect()
+    }
+
+    /// How many racing dials are in the air; with a moment given, only those fresh then.
+    fn racing(&self, fresh_at: Option<Time>) -> usize {
+        let racing = self
+            .flights
+            .values()
+            .filter(|flight| is_racing(flight.lane));
+        racing
+            .filter(|flight| fresh_at.is_none_or(|now| now < flight.overdue_at))
+            .count()
+    }
+
+    /// How many bootstrap dials are in the air and not overdue.
+    pub fn fresh_bootstrap(&self, now: Time) -> usize {
+        let fresh = |flight: &&Flight| flight.lane == Lane::Bootstrap && now < flight.overdue_at;
+        self.flights.values().filter(fresh).count()
+    }
+
+    /// Whether another racing dial should start, given how many connections are missing and how many
+    /// dials the race may have in the air.
+    pub fn wants_more(&self, now: Time, missing: usize, room: usize) -> bool {
+        self.racing(None) < room && self.racing(Some(now)) < self.fresh_wanted(now, missing)
+    }
+
+    /// Like [`Self::wants_more`], were there room in the air.
+    pub fn wants_room(&self, now: Time, missing: usize, room: usize) -> bool {
+        self.racing(None) >= room && self.racing(Some(now)) < self.fresh_wanted(now, missing)
+    }
+
+    /// How many fresh dials it takes to fill what is missing, by the share that answered so far.
+    /// Overdue dials count as failed: most of them will.
+    fn fresh_wanted(&self, now: Time, missing: usize) -> usize {
+        let overdue = (self.racing(None) - self.racing(Some(now))) as f64;
+        let answered = f64::from(self.race.answered);
+        let judged = answered + f64::from(self.race.failed) + overdue;
+        let share =
+            (answered + ANSWER_PRIOR * ANSWER_PRIOR_WEIGHT) / (judged + ANSWER_PRIOR_WEIGHT);
+        (missing as f64 / share).ceil() as usize
+    }
+
+    /// The next peer in order, with the addresses to try; `anyway` ignores that it rests.
+    pub fn next(
+        &mut self,
+        scene: Scene<'_>,
+        anyway: bool,
+        rng: &mut Rng,
+    ) -> Option<(PeerKey, Lane)> {
+        self.put_in_order(scene);
+        let config = scene.config;
+        let explore = config.explore_one_in > 0
+            && self.race.starts % config.explore_one_in == config.explore_one_in - 1;
+        let (at, lane) = if self.race.anchors < config.anchors_first
+            && let Some(at) = self
+                .queue
+                .iter()
+                .rposition(|next| next.anchor && self.is_free(scene, next, anyway))
+        {
+            self.race.anchors += 1;
+            (at, Lane::Memory)
+        } else if explore
+            && !self.queue.is_empty()
+            && let at = rng.usize(..self.queue.len())
+            && self.is_free(scene, &self.queue[at], anyway)
+        {
+            (at, Lane::Explore)
+        } else {
+            (self.next_diverse(scene, anyway)?, Lane::Memory)
+        };
+        Some((self.queue.remove(at).key, lane))
+    }
+
+    /// The best free candidate in a public netgroup nobody is being dialled in; if there is none
+    /// near the front, the best free one.
+    fn next_diverse(&mut self, scene: Scene<'_>, anyway: bool) -> Option<usize> {
+        // Who is not free now will not be before the queue is made anew.
+        while let Some(last) = self.queue.last()
+            && !self.is_free(scene, last, anyway)
+        {
+            self.queue.pop();
+        }
+        let flying: BTreeSet<_> = self
+            .flights
+            .values()
+            .flat_map(|flight| &flight.groups)
+            .collect();
+        let crowded = |next: &Candidate| {
+            next.group
+                .as_ref()
+                .is_some_and(|group| group.is_public() && flying.contains(group))
+        };
+        let front = self.queue.iter().enumerate().rev().take(DIVERSITY_REACH);
+        let diverse = front
+            .filter(|(_, next)| !crowded(next))
+            .find(|(_, next)| self.is_free(scene, next, anyway))
+            .map(|(at, _)| at);
+        diverse.or(self.queue.len().checked_sub(1))
+    }
+
+    fn is_free(&self, scene: Scene<'_>, next: &Candidate, anyway: bool) -> bool {
+        !self.by_peer.contains_key(&next.key)
+            && !scene.links.contains(&next.key)
+            && scene.book.get(&next.key).is_some_and(|record| {
+                !record.is_blocked(scene.now)
+                    && (anyway || rests_until(record) <= Some(scene.now))
+                    && !usable(scene, record, anyway).is_empty()
+            })
+    }
+
+    fn put_in_order(&mut self, scene: Scene<'_>) {
+        let now = scene.now;
+        let old = self
+            .queued
+            .is_none_or(|queued| now.since(queued) > QUEUE_AGE_MAX);
+        let rested = self.ready_at.is_some_and(|ready| now >= ready);
+        if !self.stale && !old && !rested {
+            return;
+        }
+        self.stale = false;
+        self.queued = Some(now);
+        self.ready_at = None;
+        self.queue.clear();
+        for record in scene.book.iter() {
+            if record.role.bootstrap || record.is_blocked(now) || scene.reach.is_me(&record.key) {
+                continue;
+            }
+            let addresses = usable(scene, record, true);
+            if addresses.is_empty() {
+                continue;
+            }
+            let ready_at = addresses
+                .iter()
+                .map(|known| known.backoff_until.max(rests_until(record)))
+                .min()
+                .flatten();
+            if let Some(ready_at) = ready_at.filter(|ready| now < *ready) {
+                self.ready_at = Some(self.ready_at.map_or(ready_at, |first| first.min(ready_at)));
+            }
+            let outlook = look(scene, record, &addresses);
+            let pinned = if record.control.pinned {
+                PINNED_WORTH
+            } else {
+                0.0
+            };
+            self.queue.push(Candidate {
+                key: record.key.clone(),
+                worth: outlook.worth() + pinned,
+                group: addresses.first().map(|known| Netgroup::of(&known.address)),
+                anchor: record.control.anchor,
+            });
+        }
+        self.queue
+            .sort_by(|a, b| a.worth.total_cmp(&b.worth).then_with(|| b.key.cmp(&a.key)));
+    }
+
+    /// Whether nobody is left to dial now.
+    pub fn is_exhausted(&mut self, scene: Scene<'_>) -> bool {
+        self.put_in_order(scene);
+        !self
+            .queue
+            .iter()
+            .any(|next| self.is_free(scene, next, false))
+    }
+
+    /// Draws somebody we only heard of and are not connected to, to test what we heard.
+    pub fn draw_hearsay(&self, scene: Scene<'_>, rng: &mut Rng) -> Option<PeerKey> {
+        let free: Vec<_> = scene
+            .book
+            .iter()
+            .filter(|record| record.pool() == Pool::Hearsay && !record.role.bootstrap)
+            .filter(|record| !record.is_blocked(scene.now) && !scene.reach.is_me(&record.key))
+            .filter(|record| !self.is_dialling(&record.key) && !scene.links.contains(&record.key))
+            .filter(|record| rests_until(record) <= Some(scene.now))
+            .filter(|record| !usable(scene, record, false).is_empty())
+            .map(|record| &record.key)
+            .collect();
+        free.get(rng.usize(..free.len().max(1)))
+            .map(|key| (*key).clone())
+    }
+
+    /// Begins to dial a remembered peer; `None` if there is nowhere to dial.
+    pub fn dial(
+        &mut self,
+        scene: Scene<'_>,
+        key: &PeerKey,
+        lane: Lane,
+        anyway: bool,
+    ) -> Option<Dial> {
+        let record = scene.book.get(key)?;
+        let mut addresses = usable(scene, record, anyway);
+        best_first(&mut addresses, scene.reach.place());
+        // Where the best is known to work, only others known to work are worth racing it.
+        if addresses.first().is_some_and(|best| works(best)) {
+            addresses.retain(|known| works(known));
+        }
+        addresses.truncate(scene.config.addresses_per_dial.max(1));
+        if addresses.is_empty() {
+            return None;
+        }
+        let outlook = look(scene, record, &addresses);
+        let absence = survival::absence(record.last_seen, record.first_seen, scene.now);
+        let proven = record.pool() == Pool::Proven;
+        let absent = proven.then(|| (record.age(), absence));
+        let addresses = addresses
+            .into_iter()
+            .map(|known| known.address.clone())
+            .collect();
+        Some(self.launch(scene, Some(key.clone()), addresses, lane, outlook, absent))
+    }
+
+    /// Begins to dial an address whose owner may be unknown.
+    pub fn dial_address(
+        &mut self,
+        scene: Scene<'_>,
+        peer: Option<PeerKey>,
+        address: Address,
+        lane: Lane,
+    ) -> Dial {
+        let outlook = Outlook::unknown();
+        self.launch(scene, peer, vec![address], lane, outlook, None)
+    }
+
+    fn launch(
+        &mut self,
+        scene: Scene<'_>,
+        peer: Option<PeerKey>,
+        addresses: Vec<Address>,
+        lane: Lane,
+        outlook: Outlook,
+        absent: Option<(Duration, Duration)>,
+    ) -> Dial {
+        let id = DialId(self.next_id);
+        self.next_id += 1;
+        if is_racing(lane) {
+            self.race.starts += 1;
+        }
+        if let Some(peer) = &peer {
+            self.by_peer.insert(peer.clone(), id);
+        }
+        let began = scene.now;
+        self.flights.insert(
+            id,
+            Flight {
+                peer: peer.clone(),
+                groups: addresses.iter().map(Netgroup::of).collect(),
+                addresses: addresses.clone(),
+                lane,
+                began,
+                absent,
+                overdue_at: began + outlook.overdue_after(scene.config),
+                deadline: began + outlook.timeout(scene.config),
+            },
+        );
+        Dial {
+            id,
+            peer,
+            addresses,
+            lane,
+        }
+    }
+
+    /// Takes a dial out of the air; `None` if it is not there any more.
+    pub fn land(&mut self, id: DialId) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        if let Some(peer) = &flight.peer {
+            self.by_peer.remove(peer);
+        }
+        Some(flight)
+    }
+
+    /// Counts a landed dial for the race.
+    pub fn judge(&mut self, flight: &Flight, answered: bool) {
+        if is_racing(flight.lane) {
+            if answered {
+                self.race.answered += 1;
+            } else {
+                self.race.failed += 1;
+            }
+        }
+    }
+
+    /// The dials whose time is up.
+    pub fn expired(&self, now: Time) -> Vec<DialId> {
+        let expired = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| now >= flight.deadline);
+        expired.map(|(id, _)| *id).collect()
+    }
+
+    /// The dial that makes room if somebody else is waiting: the longest in the air, if it has had
+    /// far more time than it should have needed.
+    pub fn give_way(&self, now: Time, config: &Config) -> Option<DialId> {
+        let overdue = self.flights.iter().filter(|(_, flight)| {
+            is_racing(flight.lane) && now.since(flight.began) >= config.give_way_after
+        });
+        overdue
+            .min_by_key(|(_, flight)| flight.began)
+            .map(|(id, _)| *id)
+    }
+
+    /// The longest in the air, which has to go when the user wants something and the air is full.
+    pub fn oldest(&self) -> Option<DialId> {
+        let by_age =
+            |(id, flight): &(&DialId, &Flight)| (flight.lane == Lane::Manual, flight.began, **id);
+        self.flights.iter().min_by_key(by_age).map(|(id, _)| *id)
+    }
+
+    /// When the next dial becomes overdue, or its time is up.
+    pub fn timeout(&self, now: Time) -> Option<Timeout> {
+        let due = |at: Time, reason| Some(Timeout { at, reason });
+        self.flights.values().fold(None, |first, flight| {
+            let next = if now < flight.overdue_at {
+                due(flight.overdue_at, "a dial to answer")
+            } else {
+                due(flight.deadline, "an overdue dial to be given up")
+            };
+            Timeout::earlier(first, next)
+        })
+    }
+
+    /// When the queue has somebody to offer who rests now.
+    pub fn ready_at(&self) -> Option<Time> {
+        self.ready_at
+    }
+}
+
+/// So many failures in a row without any answer, and the memory is taken to be stale even while
+/// others are still in the air.
+const FIRST_FAILURES: usize = 8;
+
+fn is_racing(lane: Lane) -> bool {
+    matches!(lane, Lane::Memory | Lane::Explore)
+}
+
+fn works(known: &AddressRecord) -> bool {
+    known.last_success.is_some() && known.failures_in_row == 0
+}
+
+fn rests_until(record: &PeerRecord) -> Option<Time> {
+    record.control.backoff_until
+}
+
+fn look(scene: Scene<'_>, record: &PeerRecord, addresses: &[&AddressRecord]) -> Outlook {
+    let survival = &scene.book.memory().survival;
+    Outlook::of(record, addresses, survival, scene.reach.place(), scene.now)
+}
+
+/// The addresses that make sense from here; `anyway` takes those too that rest.
+fn usable<'a>(scene: Scene<'a>, record: &'a PeerRecord, anyway: bool) -> Vec<&'a AddressRecord> {
+    let now = scene.now;
+    record
+        .addresses
+        .iter()
+        .filter(|known| anyway || known.backoff_until <= Some(now))
+        .filter(|known| anyway || !scene.book.host_rests(&known.address, now))
+        .filter(|known| scene.reach.makes_sense(&known.address))
+        .collect()
+}
+
+/// What worked from here, then what worked lately, then what failed least, then what is fastest.
+fn best_first(addresses: &mut [&AddressRecord], place: Option<Place>) {
+    addresses.sort_by(|a, b| {
+        let here = |known: &AddressRecord| place.is_some_and(|place| known.places.contains(&place));
+        let ms = |known: &AddressRecord| known.dial_ms.unwrap_or(f32::MAX);
+        here(b)
+            .cmp(&here(a))
+            .then_with(|| works(b).cmp(&works(a)))
+            .then_with(|| a.failures_in_row.cmp(&b.failures_in_row))
+            .then_with(|| ms(a).total_cmp(&ms(b)))
+            .then_with(|| b.last_success.cmp(&a.last_success))
+    });
+}

@@ -1,0 +1,323 @@
+//! What has changed since the last save: the writer's ledger, not the writer.
+//!
+//! Changes gather here and are handed out as one commit at a time. A commit that fails is not
+//! lost: what it carried joins what has changed meanwhile and is handed out again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    changes::{Changes, Counts, PeerDelta},
+    config::Config,
+    key::PeerKey,
+    memory::{Memory, MemoryDelta},
+    output::Timeout,
+    record::PeerRecord,
+    status::StorageStatus,
+    survival::SurvivalCounts,
+    time::Time,
+};
+
+/// The ledger of unsaved changes.
+#[derive(Clone, Debug, Default)]
+pub struct Unsaved {
+    pending: Pending,
+    in_flight: Option<(Time, Pending)>,
+    /// When the oldest pending change was made.
+    since: Option<Time>,
+    begun: Option<Time>,
+    saved: Option<Time>,
+    failures: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Pending {
+    peers: BTreeMap<PeerKey, Counts>,
+    forgotten: BTreeSet<PeerKey>,
+    survival: SurvivalCounts,
+    memory: bool,
+}
+
+impl Unsaved {
+    /// A peer's facts changed.
+    pub fn touch(&mut self, now: Time, key: &PeerKey) {
+        self.count(now, key, &Counts::default());
+    }
+
+    /// A peer's counts grew.
+    pub fn count(&mut self, now: Time, key: &PeerKey, grown: &Counts) {
+        self.since.get_or_insert(now);
+        self.pending.forgotten.remove(key);
+        let counts = self.pending.peers.entry(key.clone()).or_default();
+        *counts = counts.plus(grown);
+    }
+
+    /// A peer is forgotten.
+    pub fn forget(&mut self, now: Time, key: &PeerKey) {
+        self.since.get_or_insert(now);
+        self.pending.peers.remove(key);
+        self.pending.forgotten.insert(key.clone());
+    }
+
+    /// What is remembered beside the peers changed.
+    pub fn touch_memory(&mut self, now: Time) {
+        self.since.get_or_insert(now);
+        self.pending.memory = true;
+    }
+
+    /// Something about survival was learned.
+    pub fn learn(&mut self, now: Time, learned: &SurvivalCounts) {
+        self.touch_memory(now);
+        self.pending.survival = self.pending.survival.plus(learned);
+    }
+
+    /// The part of a peer's counts that no store has yet.
+    pub fn counts(&self, key: &PeerKey) -> Counts {
+        let flying = self
+            .in_flight
+            .as_ref()
+            .and_then(|(_, held)| held.peers.get(key));
+        let pending = self.pending.peers.get(key).copied().unwrap_or_default();
+        flying.copied().unwrap_or_default().plus(&pending)
+    }
+
+    /// Whether a peer is being forgotten, so that it must not be loaded again.
+    pub fn is_forgotten(&self, key: &PeerKey) -> bool {
+        let flying = self.in_flight.as_ref();
+        self.pending.forgotten.contains(key)
+            || flying.is_some_and(|(_, held)| held.forgotten.contains(key))
+    }
+
+    /// When the next commit is due, or the one under way is taken for lost.
+    pub fn timeout(&self, config: &Config) -> Option<Timeout> {
+        if let Some((begun, _)) = &self.in_flight {
+            let (at, reason) = (*begun + config.save_timeout, "the store to answer");
+            return Some(Timeout { at, reason });
+        }
+        let since = self.since?;
+        let not_before = self.begun.map_or(since, |begun| begun + config.save_every);
+        Some(Timeout {
+            at: since.max(not_before),
+            reason: "changes to be saved",
+        })
+    }
+
+    /// Begins a commit if one is due, or if `hurry` and there is anything at all.
+    pub fn begin<'a>(
+        &mut self,
+        now: Time,
+        hurry: bool,
+        config: &Config,
+        memory: &Memory,
+        record: impl Fn(&PeerKey) -> Option<&'a PeerRecord>,
+    ) -> Option<Changes> {
+        if let Some((begun, _)) = &self.in_flight {
+            if now.since(*begun) < config.save_timeout {
+                return None;
+            }
+            self.end(now, false);
+        }
+        let due = self.timeout(config)?.at;
+        if now < due && !hurry {
+            return None;
+        }
+        let commit = self.pending.split(config.commit_max);
+        let changes = Changes {
+            peers: commit
+                .peers
+                .iter()
+                .filter_map(|(key, unsaved)| {
+                    let (record, unsaved) = (record(key)?.clone(), *unsaved);
+                    Some(PeerDelta { record, unsaved })
+                })
+                .collect(),
+            forgotten: commit.forgotten.iter().cloned().collect(),
+            memory: commit.memory.then(|| MemoryDelta {
+                memory: memory.clone(),
+                unsaved_survival: commit.survival,
+            }),
+        };
+        self.since = (!self.pending.is_empty()).then_some(now);
+        self.begun = Some(now);
+        self.in_flight = Some((now, commit));
+        Some(changes)
+    }
+
+    /// The store answered.
+    pub fn end(&mut self, now: Time, ok: bool) {
+        let Some((_, commit)) = self.in_flight.take() else {
+            return;
+        };
+        if ok {
+            self.saved = Some(now);
+            self.failures = 0;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            self.pending.take_back(commit);
+            self.since.get_or_insert(now);
+        }
+    }
+
+    /// Nothing waits and nothing is under way.
+    pub fn is_settled(&self) -> bool {
+        self.in_flight.is_none() && self.pending.is_empty()
+    }
+
+    /// How saving goes.
+    pub fn status(&self) -> StorageStatus {
+        let flying = self.in_flight.as_ref().map_or(0, |(_, held)| held.len());
+        StorageStatus {
+            unsaved: self.pending.len() + flying,
+            saved: self.saved,
+            failures: self.failures,
+        }
+    }
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.len() == 0 && !self.memory
+    }
+
+    fn len(&self) -> usize {
+        self.peers.len() + self.forgotten.len()
+    }
+
+    /// Takes out at most `peers_max` peers and everything else.
+    fn split(&mut self, peers_max: usize) -> Self {
+        let mut part = std::mem::take(self);
+        if let Some(next) = part.peers.keys().nth(peers_max.max(1)).cloned() {
+            self.peers = part.peers.split_off(&next);
+        }
+        part
+    }
+
+    fn take_back(&mut self, commit: Self) {
+        for (key, counts) in commit.peers {
+            if !self.forgotten.contains(&key) {
+                let pending = self.peers.entry(key).or_default();
+                *pending = counts.plus(pending);
+            }
+        }
+        for key in commit.forgotten {
+            if !self.peers.contains_key(&key) {
+                self.forgotten.insert(key);
+            }
+        }
+        self.survival = self.survival.plus(&commit.survival);
+        self.memory |= commit.memory;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decay::Decayed;
+
+    const T: Time = Time::from_millis(1_000_000);
+
+    fn alice() -> PeerRecord {
+        PeerRecord::new("alice".parse().unwrap(), T)
+    }
+
+    fn one_dial() -> Counts {
+        Counts {
+            dials_ok: Decayed::new(1.0, T),
+            ..Counts::default()
+        }
+    }
+
+    fn begin(ledger: &mut Unsaved, now: Time, hurry: bool) -> Option<Changes> {
+        let alice = alice();
+        let (config, memory) = (Config::default(), Memory::default());
+        ledger.begin(now, hurry, &config, &memory, |_| Some(&alice))
+    }
+
+    #[test]
+    fn mistake_15_changes_gather_and_go_out_at_most_every_five_seconds() {
+        let (mut ledger, config) = (Unsaved::default(), Config::default());
+        ledger.touch(T, &alice().key);
+        assert_eq!(
+            begin(&mut ledger, T, false).unwrap().len(),
+            1,
+            "the first at once"
+        );
+        ledger.end(T, true);
+        ledger.touch(T, &alice().key);
+        ledger.touch(T, &alice().key);
+        assert_eq!(begin(&mut ledger, T, false), None);
+        assert_eq!(ledger.timeout(&config).unwrap().at, T + config.save_every);
+        assert_eq!(
+            begin(&mut ledger, T + config.save_every, false)
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn mistake_06_a_failed_commit_is_handed_out_again_with_all_its_counts() {
+        let mut ledger = Unsaved::default();
+        ledger.count(T, &alice().key, &one_dial());
+        begin(&mut ledger, T, true).unwrap();
+        ledger.count(T, &alice().key, &one_dial());
+        ledger.end(T, false);
+        assert_eq!(ledger.status().failures, 1);
+        let again = begin(&mut ledger, T, true).unwrap();
+        assert_eq!(again.peers[0].unsaved.dials_ok.latest(), 2.0);
+        ledger.end(T, true);
+        assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn a_store_that_never_answers_is_given_up() {
+        let (mut ledger, config) = (Unsaved::default(), Config::default());
+        ledger.touch(T, &alice().key);
+        begin(&mut ledger, T, true).unwrap();
+        assert_eq!(begin(&mut ledger, T, true), None, "one at a time");
+        assert!(
+            begin(&mut ledger, T + config.save_timeout, false).is_some()
+                || ledger.status().failures == 1
+        );
+    }
+
+    #[test]
+    fn forgetting_overtakes_saving() {
+        let mut ledger = Unsaved::default();
+        let key = alice().key;
+        ledger.count(T, &key, &one_dial());
+        ledger.forget(T, &key);
+        let changes = begin(&mut ledger, T, true).unwrap();
+        assert!(changes.peers.is_empty());
+        assert_eq!(changes.forgotten, [key.clone()]);
+        assert!(ledger.is_forgotten(&key));
+        ledger.touch(T, &key);
+        ledger.end(T, false);
+        let again = begin(&mut ledger, T, true).unwrap();
+        assert!(again.forgotten.is_empty(), "it was met again meanwhile");
+        assert_eq!(again.peers.len(), 1);
+    }
+
+    #[test]
+    fn a_large_backlog_goes_out_in_pieces() {
+        let mut ledger = Unsaved::default();
+        let records: BTreeMap<_, _> = (0..25u8)
+            .map(|n| PeerKey::new(&[n]).unwrap())
+            .map(|key| (key.clone(), PeerRecord::new(key, T)))
+            .collect();
+        for key in records.keys() {
+            ledger.touch(T, key);
+        }
+        let config = Config {
+            commit_max: 10,
+            ..Config::default()
+        };
+        let mut sizes = Vec::new();
+        while let Some(changes) =
+            ledger.begin(T, true, &config, &Memory::default(), |key| records.get(key))
+        {
+            sizes.push(changes.len());
+            ledger.end(T, true);
+        }
+        assert_eq!(sizes, [10, 10, 5]);
+    }
+}

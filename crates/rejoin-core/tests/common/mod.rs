@@ -1,0 +1,202 @@
+//! A world of one engine: the test plays the network by hand.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::time::Duration;
+
+use rejoin_core::{
+    Address, AddressFailure, AddressRecord, Changes, Command, Config, Connected, ConnectionKind,
+    Dial, DialId, Direction, Engine, Event, Failure, Input, Output, PeerKey, PeerRecord, Snapshot,
+    Source, Time, decay::Decayed,
+};
+
+/// When every test begins.
+pub const START: Time = Time::from_millis(1_700_000_000_000);
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const HOUR: Duration = Duration::from_secs(3_600);
+pub const DAY: Duration = Duration::from_secs(86_400);
+
+/// One engine and everything it has asked for.
+pub struct Node {
+    pub engine: Engine,
+    pub now: Time,
+    pub dials: Vec<Dial>,
+    pub cancelled: Vec<DialId>,
+    pub commits: Vec<Changes>,
+    pub events: Vec<Event>,
+    pub others: Vec<Output>,
+}
+
+impl Node {
+    pub fn new(peers: Vec<PeerRecord>) -> Self {
+        Self::with(
+            Config::default(),
+            Snapshot {
+                memory: None,
+                peers,
+            },
+        )
+    }
+
+    pub fn with(config: Config, snapshot: Snapshot) -> Self {
+        let mut node = Self {
+            engine: Engine::new(config, snapshot, START, 42),
+            now: START,
+            dials: Vec::new(),
+            cancelled: Vec::new(),
+            commits: Vec::new(),
+            events: Vec::new(),
+            others: Vec::new(),
+        };
+        node.tell(Input::Tick);
+        node
+    }
+
+    pub fn tell(&mut self, input: Input) {
+        self.engine.handle_input(self.now, input);
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Dial(dial) => self.dials.push(dial),
+                Output::CancelDial(dial) => self.cancelled.push(dial),
+                Output::Commit(changes) => self.commits.push(changes),
+                Output::Event(event) => self.events.push(event),
+                other => self.others.push(other),
+            }
+        }
+    }
+
+    /// Lets time pass, waking the engine whenever it asked for it.
+    pub fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(timeout) = self.engine.poll_timeout().filter(|next| next.at <= end) {
+            // An engine that asks for the past again and again would spin for ever.
+            self.now = timeout.at.max(self.now);
+            let before = self.engine.poll_timeout();
+            self.tell(Input::Tick);
+            assert!(
+                self.engine.poll_timeout() != before || timeout.at > self.now,
+                "the engine spins: {before:?}"
+            );
+        }
+        self.now = end;
+        self.tell(Input::Tick);
+    }
+
+    /// The dial of a peer that is still in the air.
+    pub fn dial_of(&self, name: &str) -> Option<&Dial> {
+        let peer = key(name);
+        let mut to = self.dials.iter().rev();
+        to.find(|dial| dial.peer.as_ref() == Some(&peer) && !self.cancelled.contains(&dial.id))
+    }
+
+    pub fn answer(&mut self, dial: &Dial) {
+        let peer = dial.peer.clone().expect("a dial of a known peer");
+        self.connected(
+            peer,
+            dial.addresses[0].clone(),
+            Direction::Outbound(Some(dial.id)),
+        );
+    }
+
+    pub fn connected(&mut self, peer: PeerKey, address: Address, direction: Direction) {
+        self.tell(Input::Connected(Connected {
+            peer,
+            address,
+            direction,
+            kind: ConnectionKind::Direct,
+            failures: vec![],
+        }));
+    }
+
+    pub fn fail(&mut self, dial: &Dial, failure: Failure) {
+        let failed = |address: &Address| AddressFailure {
+            address: address.clone(),
+            failure,
+        };
+        let failures = dial.addresses.iter().map(failed).collect();
+        self.tell(Input::DialFailed {
+            dial: dial.id,
+            failures,
+        });
+    }
+
+    /// Connects a peer from outside.
+    pub fn come(&mut self, name: &str) {
+        self.connected(key(name), address(999), Direction::Inbound);
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.tell(Input::Command(command));
+    }
+
+    pub fn record(&self, name: &str) -> &PeerRecord {
+        self.engine.peer(&key(name)).expect("a peer in memory")
+    }
+
+    /// What a store would hold after all commits so far.
+    pub fn stored(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let mut peers = std::collections::BTreeMap::new();
+        for changes in &self.commits {
+            for delta in &changes.peers {
+                let key = delta.record.key.clone();
+                let merged = delta.onto(peers.remove(&key));
+                peers.insert(key, merged);
+            }
+            for key in &changes.forgotten {
+                peers.remove(key);
+            }
+            if let Some(memory) = &changes.memory {
+                snapshot.memory = Some(memory.onto(snapshot.memory.take()));
+            }
+        }
+        snapshot.peers = peers.into_values().collect();
+        snapshot
+    }
+}
+
+pub fn key(name: &str) -> PeerKey {
+    name.parse().expect("a name")
+}
+
+/// A public address in a netgroup of its own for every `n` below 60,000.
+pub fn address(n: u16) -> Address {
+    let [a, b] = n.to_be_bytes();
+    format!("/ip4/{}.{b}.1.1/tcp/4001", 11 + a % 80)
+        .parse()
+        .expect("an address")
+}
+
+/// Somebody we met `absence` ago, after knowing them for a month.
+pub fn met(name: &str, n: u16, absence: Duration, dial_ms: f32) -> PeerRecord {
+    let seen = START - absence;
+    let mut record = PeerRecord::new(key(name), seen - DAY * 30);
+    record.last_seen = Some(seen);
+    record.last_connected = Some(seen);
+    record.evidence.dials_ok = Decayed::new(5.0, seen);
+    let mut known = AddressRecord::new(address(n), Source::Own, seen);
+    known.last_success = Some(seen);
+    known.observed = true;
+    known.dial_ms = Some(dial_ms);
+    record.addresses.push(known);
+    record
+}
+
+/// `count` acquaintances, called p0, p1 …, the fastest first.
+pub fn friends(count: u16) -> Vec<PeerRecord> {
+    let friend = |n: u16| met(&format!("p{n}"), n, HOUR, 20.0 + f32::from(n) * 10.0);
+    (0..count).map(friend).collect()
+}
+
+/// Somebody `source` told us of a moment ago.
+pub fn heard(names: &[&str]) -> Input {
+    let place = |(n, name): (usize, &&str)| {
+        let n = u16::try_from(n).expect("few names");
+        (key(name), vec![address(5_000 + n)])
+    };
+    Input::Heard {
+        source: Source::Swarm,
+        teller: None,
+        peers: names.iter().enumerate().map(place).collect(),
+    }
+}

@@ -1,0 +1,248 @@
+//! The race back: whom it dials, how many at once, and when it stops.
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use rejoin_core::{Command, Config, Event, Failure, Lane, Snapshot, Source};
+
+#[test]
+fn half_as_many_again_are_dialled_at_once_the_best_first() {
+    let node = Node::new(friends(40));
+    assert_eq!(node.dials.len(), 12, "eight are missing");
+    assert!(node.dials.iter().all(|dial| dial.peer.is_some()));
+    let explored = node
+        .dials
+        .iter()
+        .filter(|dial| dial.lane == Lane::Explore)
+        .count();
+    assert_eq!(explored, 1);
+    for best in ["p0", "p1", "p2", "p3", "p4"] {
+        assert!(node.dial_of(best).is_some(), "{best}");
+    }
+}
+
+#[test]
+fn mistake_17_a_refusal_is_replaced_at_once_and_silence_after_its_own_time() {
+    let mut node = Node::new(friends(40));
+    let first = node.dials[0].clone();
+    node.fail(&first, Failure::Refused);
+    assert!(
+        (13..=16).contains(&node.dials.len()),
+        "{}",
+        node.dials.len()
+    );
+    // Nobody answers, but everybody has had the time they usually need.
+    node.pass(Duration::from_millis(250));
+    assert!(node.dials.len() >= 24, "{}", node.dials.len());
+    assert!(node.cancelled.is_empty(), "they may still answer");
+}
+
+#[test]
+fn at_the_target_everything_in_the_air_is_cancelled() {
+    let mut node = Node::new(friends(40));
+    for dial in node.dials.clone().into_iter().take(8) {
+        node.answer(&dial);
+    }
+    assert_eq!(node.engine.connections(), 8);
+    assert_eq!(node.cancelled.len(), 4);
+    assert!(
+        node.events
+            .iter()
+            .any(|event| matches!(event, Event::TargetReached { .. }))
+    );
+    let cancelled = node.dials[9].peer.clone().unwrap();
+    let record = node.engine.peer(&cancelled).unwrap();
+    assert!(
+        record.evidence.dials_failed.is_zero(),
+        "being called off is no failure"
+    );
+    assert_eq!(record.control.backoff_until, None);
+}
+
+#[test]
+fn never_more_in_the_air_than_allowed() {
+    let mut node = Node::new(friends(200));
+    node.pass(Duration::from_millis(1_900));
+    assert_eq!(node.engine.status(node.now).dials, 32);
+}
+
+#[test]
+fn no_two_are_dialled_in_one_public_netgroup_while_others_wait() {
+    let mut peers = friends(30);
+    let crowd = peers[0].addresses[0].address.clone();
+    for (n, peer) in peers.iter_mut().enumerate().take(10) {
+        let text = crowd
+            .to_string()
+            .replace("1.1/tcp", &format!("1.{}/tcp", n + 1));
+        peer.addresses[0].address = text.parse().unwrap();
+    }
+    let node = Node::new(peers);
+    let in_crowd = node.dials.iter().filter(|dial| {
+        dial.lane == Lane::Memory
+            && rejoin_core::Netgroup::of(&dial.addresses[0]) == rejoin_core::Netgroup::of(&crowd)
+    });
+    assert_eq!(in_crowd.count(), 1);
+}
+
+#[test]
+fn anchors_have_their_places_among_the_first() {
+    let mut peers = friends(40);
+    peers[38].control.anchor = true;
+    peers[39].control.anchor = true;
+    let node = Node::new(peers);
+    assert!(node.dial_of("p38").is_some());
+    assert!(node.dial_of("p39").is_some());
+}
+
+#[test]
+fn pinned_peers_go_first_and_blocked_ones_never() {
+    let mut peers = friends(40);
+    peers[39].control.pinned = true;
+    peers[0].control.blocked_until = Some(START + DAY);
+    let node = Node::new(peers);
+    assert!(node.dial_of("p39").is_some());
+    assert!(node.dial_of("p0").is_none());
+}
+
+#[test]
+fn mistake_07_several_addresses_are_tried_and_the_one_that_worked_is_remembered() {
+    let mut peers = friends(1);
+    peers[0].addresses.clear();
+    let mut node = Node::new(peers);
+    for port in [1, 2] {
+        let address = format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap();
+        node.command(Command::Connect {
+            peer: Some(key("p0")),
+            addresses: vec![address],
+        });
+    }
+    let dial = node.dials.last().unwrap().clone();
+    assert_eq!(dial.addresses.len(), 2);
+    let worked = dial.addresses[1].clone();
+    node.connected(
+        key("p0"),
+        worked.clone(),
+        rejoin_core::Direction::Outbound(Some(dial.id)),
+    );
+    let record = node.record("p0");
+    assert_eq!(record.addresses.len(), 2);
+    assert!(record.address(&worked).unwrap().observed);
+}
+
+#[test]
+fn somebody_elses_address_is_forgotten_and_the_peer_is_not_blamed() {
+    let mut node = Node::new(vec![]);
+    node.tell(heard(&["alice"]));
+    let dial = node.dial_of("alice").unwrap().clone();
+    node.fail(&dial, Failure::WrongPeer);
+    let alice = node.record("alice");
+    assert!(alice.addresses.is_empty());
+    assert!(alice.evidence.dials_failed.is_zero());
+    assert_eq!(alice.evidence.failures_in_row, 0);
+}
+
+#[test]
+fn bootstrap_is_asked_at_once_without_memory_and_late_with_it() {
+    let server = || Command::AddBootstrap {
+        peer: None,
+        address: address(7_000),
+    };
+    let bootstrap = |node: &Node| node.dials.iter().any(|dial| dial.lane == Lane::Bootstrap);
+
+    let mut cold = Node::new(vec![]);
+    cold.command(server());
+    assert!(bootstrap(&cold));
+
+    let mut warm = Node::new(friends(40));
+    warm.command(server());
+    warm.pass(Duration::from_millis(999));
+    assert!(!bootstrap(&warm));
+    warm.pass(Duration::from_millis(1));
+    assert!(bootstrap(&warm), "memory had its head start");
+}
+
+#[test]
+fn bootstrap_is_not_asked_when_memory_suffices() {
+    let mut node = Node::new(friends(40));
+    node.command(Command::AddBootstrap {
+        peer: None,
+        address: address(7_000),
+    });
+    for dial in node.dials.clone().into_iter().take(5) {
+        node.answer(&dial);
+    }
+    node.pass(SECOND * 20);
+    assert_eq!(node.engine.numbers().bootstrap_dials, 0);
+}
+
+#[test]
+fn bootstrap_is_asked_at_once_when_the_whole_memory_fails() {
+    let mut node = Node::new(friends(12));
+    node.command(Command::AddBootstrap {
+        peer: None,
+        address: address(7_000),
+    });
+    for dial in node.dials.clone() {
+        node.fail(&dial, Failure::Refused);
+    }
+    assert_eq!(node.engine.numbers().bootstrap_dials, 1);
+    assert_eq!(node.now, START);
+}
+
+#[test]
+fn a_race_gone_bad_widens() {
+    let mut node = Node::new(friends(200));
+    for dial in node.dials.clone() {
+        node.fail(&dial, Failure::Refused);
+    }
+    let flying = node.engine.status(node.now).dials;
+    assert!(
+        flying > 20,
+        "{flying}: two of three answering is no longer believed"
+    );
+}
+
+#[test]
+fn the_same_inputs_give_the_same_outputs() {
+    let run = || {
+        let mut node = Node::new(friends(40));
+        node.pass(SECOND);
+        for dial in node.dials.clone().into_iter().take(3) {
+            node.answer(&dial);
+        }
+        node.pass(SECOND * 30);
+        (node.dials, node.events, node.commits)
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn what_the_user_wants_is_dialled_whatever_its_record_says() {
+    let mut peers = friends(200);
+    peers[0].control.backoff_until = Some(START + HOUR);
+    let mut node = Node::new(peers);
+    node.pass(Duration::from_millis(900));
+    assert_eq!(node.engine.status(node.now).dials, 32, "the air is full");
+    node.command(Command::Connect {
+        peer: Some(key("p0")),
+        addresses: vec![],
+    });
+    assert!(
+        node.dial_of("p0")
+            .is_some_and(|dial| dial.lane == Lane::Manual)
+    );
+}
+
+#[test]
+fn hearsay_about_us_is_ignored() {
+    let config = Config {
+        me: Some(key("me")),
+        ..Config::default()
+    };
+    let mut node = Node::with(config, Snapshot::default());
+    node.tell(heard(&["me", "alice"]));
+    assert!(node.engine.peer(&key("me")).is_none());
+    assert_eq!(node.record("alice").addresses[0].source, Source::Swarm);
+}
