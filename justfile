@@ -15,9 +15,9 @@ demo:
 sim:
     cargo test --release -p rejoin-sim
 
-# How long the hot paths take
+# How long the shelf takes
 bench:
-    cargo bench --workspace
+    cargo bench -p rejoin-store
 
 # What every change must pass
 ci:
