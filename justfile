@@ -11,9 +11,9 @@ test:
 demo:
     cargo run --release -- demo
 
-# The engine on a simulated network, many seeds; SEED=42 replays one
+# How fast a simulated node gets back, over many seeds
 sim:
-    cargo test --release -p rejoin-sim
+    cargo run --release -p rejoin-sim -- restart
 
 # How long the shelf takes
 bench:
