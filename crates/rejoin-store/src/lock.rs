@@ -23,6 +23,10 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "closing it is what unlocks"
 
 impl Lock {
     /// Waits for its turn, at most [`WAIT_MAX`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no system lets one wait for a file lock with a limit; so we look again and again"
+    )]
     pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
         let beside = durable::beside(path, ".lock");
         let file = OpenOptions::new()
