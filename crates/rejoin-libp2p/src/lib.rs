@@ -1,1 +1,24 @@
-//! placeholder
+//! Rejoin inside a libp2p swarm: a [`Behaviour`] that gathers evidence from what the swarm goes
+//! through, and dials whom the engine of `rejoin-core` wants.
+//!
+//! This crate is a dictionary between libp2p and the engine. It holds no policy and knows no file:
+//! what is to be saved goes to a [`Shelf`]. The crate `rejoin` puts both together.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+
+mod asking;
+mod behaviour;
+mod clock;
+mod event;
+mod failure;
+mod keep_alive;
+mod senses;
+mod shelf;
+mod surroundings;
+mod timer;
+mod translator;
+mod way;
+
+pub use behaviour::{Behaviour, Blocked, Setup};
+pub use event::Event;
+pub use shelf::{Answer, Shelf};

@@ -1,1 +1,130 @@
-//! placeholder
+//! The shelf: peer records in, peer records out, on SQLite, in one JSON file or in memory. What is
+//! worth keeping, and how two views of one peer join, is decided in `rejoin-core`; here it is only
+//! kept safe: written whole or not at all, shared by several processes, and saved from damage.
+
+mod carve;
+mod durable;
+mod error;
+mod json;
+mod lock;
+mod memory;
+mod notice;
+mod place;
+mod shelf;
+mod sqlite;
+
+use std::fmt;
+
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
+
+pub use error::{Retry, StoreError};
+pub use json::JSON_BYTES_MAX;
+pub use notice::{Notice, Repairs};
+pub use place::Place;
+
+/// Where the memory lies between two runs.
+///
+/// All methods block on the disk, so they belong on a thread that may wait. A store that fails is
+/// not broken: what it held is still there, and the same call may be made again (see
+/// [`StoreError::retry`]).
+pub trait PeerStore: fmt::Debug {
+    /// What is remembered beside the peers; `None` before it was first saved.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn memory(&mut self) -> Result<Option<Memory>, StoreError>;
+
+    /// At most `k` peers to begin with: anchors first, then the proven, then hearsay, each by
+    /// falling rank and equals by key. Costs O(k) on SQLite.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn best(&mut self, k: usize) -> Result<Vec<PeerRecord>, StoreError>;
+
+    /// One peer.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError>;
+
+    /// The next peers in the order of their keys, beginning behind `after`. Fewer than `limit` means
+    /// that there are no more.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn scan(
+        &mut self,
+        after: Option<&PeerKey>,
+        limit: usize,
+    ) -> Result<Vec<PeerRecord>, StoreError>;
+
+    /// How many peers there are.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn count(&mut self) -> Result<usize, StoreError>;
+
+    /// Joins `changes` with what is saved, whoever saved it: all of them or none. Once this returns
+    /// they survive a crash and a power cut. Changes that change nothing write nothing.
+    ///
+    /// `now` is the time of the changes; saved times ahead of it are set to it, here and in later
+    /// reads.
+    ///
+    /// # Errors
+    /// If the place is full, locked for too long, or cannot be written. Then nothing has changed,
+    /// and the same changes may be committed again.
+    fn commit(&mut self, changes: &Changes, now: Time) -> Result<(), StoreError>;
+
+    /// What had to be mended in the values read so far.
+    fn repairs(&self) -> Repairs;
+
+    /// What has been found wrong since opening, or since last asked.
+    fn take_notices(&mut self) -> Vec<Notice>;
+
+    /// Lets go of the place. Everything committed is already safe.
+    ///
+    /// # Errors
+    /// If the last tidying up failed; nothing is lost by that.
+    fn close(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// A store ready for use, and what was found on the way.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Box<dyn PeerStore + Send>,
+    /// What the user should know: a new file, a damaged one, what could be saved from it.
+    pub notice: Vec<Notice>,
+}
+
+/// Opens the store that `url` names: `sqlite:PATH`, `json:PATH` or `memory:`.
+///
+/// A missing, empty, damaged or foreign file is no reason to stop: the old one is kept beside under
+/// a name that ends in `.damaged-` and `now` in milliseconds, every record that still checks out is
+/// carried over, and the notices tell so.
+///
+/// # Errors
+/// If `url` has another form, the place cannot be read or written at all, or the file was written by
+/// a newer version. The file is then left as it was.
+pub fn open(url: &str, now: Time) -> Result<Opened, StoreError> {
+    Ok(match url.parse()? {
+        Place::Memory => Opened {
+            store: Box::new(memory::MemoryStore::new(now)),
+            notice: Vec::new(),
+        },
+        Place::Json(path) => {
+            let (store, notice) = json::JsonStore::open(path, now)?;
+            Opened {
+                store: Box::new(store),
+                notice,
+            }
+        }
+        Place::Sqlite(path) => {
+            let (store, notice) = sqlite::SqliteStore::open(path, now)?;
+            Opened {
+                store: Box::new(store),
+                notice,
+            }
+        }
+    })
+}

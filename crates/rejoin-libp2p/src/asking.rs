@@ -1,0 +1,216 @@
+//! What a program can ask of the behaviour and tell it. Each is one step to the engine and back;
+//! nothing is decided here.
+
+use std::{net::IpAddr, time::Duration};
+
+use libp2p::{Multiaddr, PeerId, identify, ping};
+use rejoin_core::{
+    Address, AddressError, Command, Deed, DialTrace, Explanation, Input, LocalNetwork, PeerKey,
+    PeerRecord, Severity, Source, Status, retention::PruneReport,
+};
+
+use crate::{behaviour::Behaviour, way};
+
+impl Behaviour {
+    /// Connects to a peer, whatever its record says. Without a name, it is taken from the addresses;
+    /// without addresses, those we remember are tried.
+    ///
+    /// # Errors
+    /// If there is neither a name nor an address that can be dialled.
+    pub fn connect(
+        &mut self,
+        peer: impl Into<Option<PeerId>>,
+        addresses: impl IntoIterator<Item = Multiaddr>,
+    ) -> Result<(), AddressError> {
+        let mut peer: Option<PeerKey> = peer.into().map(PeerKey::from);
+        let mut usable = Vec::new();
+        let mut refused = None;
+        for address in addresses {
+            match Address::split(address) {
+                // An address that names somebody else is not this peer's.
+                Ok((_, Some(named))) if peer.as_ref().is_some_and(|peer| *peer != named) => {}
+                Ok((address, named)) => {
+                    peer = peer.or(named);
+                    usable.push(address);
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        if usable.is_empty() && peer.is_none() {
+            return Err(refused.unwrap_or(AddressError::Empty));
+        }
+        self.command(Command::Connect {
+            peer,
+            addresses: usable,
+        });
+        Ok(())
+    }
+
+    /// Names a bootstrap server: asked when memory does not suffice.
+    ///
+    /// # Errors
+    /// If the address is too long, or nothing but a name.
+    pub fn add_bootstrap(&mut self, address: Multiaddr) -> Result<(), AddressError> {
+        let (address, peer) = Address::split(address)?;
+        self.command(Command::AddBootstrap { peer, address });
+        Ok(())
+    }
+
+    /// Passes on what somebody told us of a peer. It is hearsay until we have met the peer.
+    pub fn heard(
+        &mut self,
+        source: Source,
+        peer: PeerId,
+        addresses: impl IntoIterator<Item = Multiaddr>,
+    ) {
+        let peer = PeerKey::from(peer);
+        let addresses = addresses
+            .into_iter()
+            .filter_map(|address| way::stripped_of(&peer, address))
+            .take(rejoin_core::record::ADDRESSES_MAX)
+            .collect();
+        self.tell(Input::Heard {
+            source,
+            teller: None,
+            peers: vec![(peer, addresses)],
+        });
+    }
+
+    /// Never forgets this peer, and tries it first.
+    pub fn pin(&mut self, peer: PeerId) {
+        self.command(Command::Pin(peer.into()));
+    }
+
+    /// Treats it like any other again.
+    pub fn unpin(&mut self, peer: PeerId) {
+        self.command(Command::Unpin(peer.into()));
+    }
+
+    /// Neither dials nor accepts this peer for so long, and closes its connections.
+    pub fn block(&mut self, peer: PeerId, span: Duration) {
+        let peer = peer.into();
+        self.command(Command::Block { peer, span });
+    }
+
+    /// Deals with it again.
+    pub fn unblock(&mut self, peer: PeerId) {
+        self.command(Command::Unblock(peer.into()));
+    }
+
+    /// Forgets this peer.
+    pub fn forget(&mut self, peer: PeerId) {
+        self.command(Command::Forget(peer.into()));
+    }
+
+    /// Forgets the failures of a host.
+    pub fn clear_host(&mut self, host: IpAddr) {
+        self.command(Command::ClearHost(host));
+    }
+
+    /// Wants so many connections from now on.
+    pub fn set_target(&mut self, connections: usize) {
+        self.command(Command::SetTarget(connections));
+    }
+
+    /// Applies the retention rules now.
+    pub fn prune(&mut self) {
+        self.command(Command::Prune);
+    }
+
+    /// Any other wish.
+    pub fn command(&mut self, command: Command) {
+        self.tell(Input::Command(command));
+    }
+
+    /// A transfer with this peer ended well.
+    pub fn transfer_ok(&mut self, peer: PeerId, bytes_in: u64, bytes_out: u64) {
+        self.judge(
+            peer,
+            Deed::TransferOk {
+                bytes_in,
+                bytes_out,
+            },
+        );
+    }
+
+    /// A transfer with this peer broke off.
+    pub fn transfer_failed(&mut self, peer: PeerId) {
+        self.judge(peer, Deed::TransferFailed);
+    }
+
+    /// This peer sent something invalid.
+    pub fn invalid_data(&mut self, peer: PeerId, severity: Severity) {
+        self.judge(peer, Deed::InvalidData(severity));
+    }
+
+    /// This peer sent us something: a sign of life.
+    pub fn received(&mut self, peer: PeerId) {
+        self.tell(Input::Received { peer: peer.into() });
+    }
+
+    /// Takes in an event of the program's own identify. Needed only if ours is left out.
+    pub fn on_identify(&mut self, event: &identify::Event) {
+        if let Some(input) = self.translator.on_identify(event) {
+            self.tell(input);
+        }
+    }
+
+    /// Takes in an event of the program's own ping. Needed only if ours is left out.
+    pub fn on_ping(&mut self, event: &ping::Event) {
+        if let Some(input) = self.translator.on_ping(event) {
+            self.tell(input);
+        }
+    }
+
+    /// Names the place where we are, such as by the gateway's address; `None` where unknown. At a
+    /// known place the addresses that worked there go first.
+    pub fn set_place(&mut self, place: Option<Vec<u8>>) {
+        self.surroundings.set_place(place);
+    }
+
+    /// The networks our interfaces are on, where the program knows better: otherwise a /24 or a /64
+    /// around every address we listen on.
+    pub fn set_networks(&mut self, networks: Vec<LocalNetwork>) {
+        self.surroundings.set_networks(networks);
+    }
+
+    /// The machine slept, or its network came back. A long sleep is noticed without being told.
+    pub fn woke(&mut self) {
+        self.tell(Input::Woke);
+    }
+
+    /// The state of things.
+    pub fn status(&self) -> Status {
+        self.engine.status(self.clock.peek())
+    }
+
+    /// Everybody in memory.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
+        self.engine.peers()
+    }
+
+    /// What is remembered of one peer.
+    pub fn peer(&self, peer: PeerId) -> Option<&PeerRecord> {
+        self.engine.peer(&peer.into())
+    }
+
+    /// Why a peer has the score it has; `None` if it is unknown.
+    pub fn explain(&self, peer: PeerId) -> Option<Explanation> {
+        self.engine.explain(&peer.into(), self.clock.peek())
+    }
+
+    /// What the retention rules would do now, and why.
+    pub fn prune_dry_run(&self) -> PruneReport {
+        self.engine.prune_dry_run(self.clock.peek())
+    }
+
+    /// The dials of the last return to the network, oldest first.
+    pub fn timeline(&self) -> impl Iterator<Item = &DialTrace> {
+        self.engine.timeline()
+    }
+
+    fn judge(&mut self, peer: PeerId, deed: Deed) {
+        let peer = peer.into();
+        self.tell(Input::Judged { peer, deed });
+    }
+}

@@ -1,0 +1,77 @@
+//! What the behaviour tells the program, in libp2p's names.
+
+use std::time::Duration;
+
+use libp2p::PeerId;
+use rejoin_core::{Event as Told, PeerKey, retention::PruneReport};
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer is connected.
+    Connected {
+        /// Who.
+        peer: PeerId,
+        /// How many there are now.
+        connections: usize,
+        /// Whether it was dialled out of memory.
+        remembered: bool,
+    },
+    /// A peer is gone.
+    Disconnected {
+        /// Who.
+        peer: PeerId,
+        /// How many there are left.
+        connections: usize,
+    },
+    /// As many connections as wanted, for the first time since they were missing.
+    TargetReached {
+        /// How long it took.
+        took: Duration,
+    },
+    /// Nothing answers at all: from here on it counts as our own outage.
+    OutageBegan,
+    /// Something answers again.
+    OutageEnded {
+        /// How long it lasted.
+        lasted: Duration,
+    },
+    /// Retention forgot or demoted peers.
+    Pruned(PruneReport),
+    /// What had to be put right in what was loaded.
+    Repaired {
+        /// Values that made no sense, such as times ahead of now.
+        values: usize,
+    },
+    /// Too few peers are known: ask the other discovery behaviours of the swarm, such as Kademlia,
+    /// if there are any. What they find is taken in by itself.
+    Discover,
+}
+
+impl Event {
+    /// `None` for a peer without a libp2p name: no swarm ever connects to one.
+    pub(crate) fn told(event: Told) -> Option<Self> {
+        let named = |key: PeerKey| key.peer_id();
+        Some(match event {
+            Told::Connected {
+                peer,
+                connections,
+                remembered,
+            } => Self::Connected {
+                peer: named(peer)?,
+                connections,
+                remembered,
+            },
+            Told::Disconnected { peer, connections } => Self::Disconnected {
+                peer: named(peer)?,
+                connections,
+            },
+            Told::TargetReached { took } => Self::TargetReached { took },
+            Told::OutageBegan => Self::OutageBegan,
+            Told::OutageEnded { lasted } => Self::OutageEnded { lasted },
+            Told::Pruned(report) => Self::Pruned(report),
+            Told::Repaired { values } => Self::Repaired { values },
+        })
+    }
+}

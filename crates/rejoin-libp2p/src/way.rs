@@ -1,0 +1,114 @@
+//! libp2p's names for peers, addresses and connections in the engine's words.
+
+use libp2p::{
+    Multiaddr,
+    core::{ConnectedPoint, Endpoint},
+    multiaddr::Protocol,
+};
+use rejoin_core::{Address, ConnectionKind, PeerKey};
+
+/// The address at the other end, without the peer's own name. A connection is never passed over
+/// because its address is too long or has no words: it then comes from nowhere, and the engine does
+/// not remember nowhere.
+pub(crate) fn address_of(endpoint: &ConnectedPoint) -> Address {
+    stripped(endpoint.get_remote_address()).unwrap_or_else(nowhere)
+}
+
+/// An address without the peer's own name; `None` if nothing is left or it is too long.
+pub(crate) fn stripped(address: &Multiaddr) -> Option<Address> {
+    let mut address = address.clone();
+    if let Some(Protocol::P2p(_)) = address.iter().last() {
+        address.pop();
+    }
+    Address::split(address).ok().map(|(address, _)| address)
+}
+
+/// An address that may be this peer's: one that names somebody else is not.
+pub(crate) fn stripped_of(peer: &PeerKey, address: Multiaddr) -> Option<Address> {
+    let (address, named) = Address::split(address).ok()?;
+    named.is_none_or(|named| named == *peer).then_some(address)
+}
+
+/// How the connection reaches the peer.
+pub(crate) fn kind_of(endpoint: &ConnectedPoint) -> ConnectionKind {
+    match endpoint {
+        _ if endpoint.is_relayed() => ConnectionKind::Relayed,
+        // Only a hole punch makes a dialler act as the listener.
+        ConnectedPoint::Dialer {
+            role_override: Endpoint::Listener,
+            ..
+        } => ConnectionKind::HolePunched,
+        ConnectedPoint::Dialer { .. } | ConnectedPoint::Listener { .. } => ConnectionKind::Direct,
+    }
+}
+
+fn nowhere() -> Address {
+    Address::from(std::net::SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::{PeerId, core::transport::PortUse};
+    use rejoin_core::Scope;
+
+    use super::*;
+
+    #[test]
+    fn the_peers_name_is_taken_off_and_the_relays_stays() {
+        let (alice, relay) = (PeerId::random(), PeerId::random());
+        check(
+            &format!("/ip4/1.2.3.4/tcp/80/p2p/{alice}"),
+            "/ip4/1.2.3.4/tcp/80",
+            ConnectionKind::Direct,
+        );
+        let circuit = format!("/ip4/1.2.3.4/tcp/80/p2p/{relay}/p2p-circuit");
+        check(
+            &format!("{circuit}/p2p/{alice}"),
+            &circuit,
+            ConnectionKind::Relayed,
+        );
+    }
+
+    #[test]
+    fn a_connection_without_a_usable_address_comes_from_nowhere() {
+        let endless = format!("/dns/{}/tcp/1", "a".repeat(600));
+        let address = address_of(&dialled(&endless, Endpoint::Dialer));
+        assert_eq!(Scope::of(&address), Scope::Nowhere);
+    }
+
+    #[test]
+    fn the_peers_name_does_not_count_towards_the_limit() {
+        let host = "a".repeat(500);
+        let long = format!("/dns/{host}/tcp/1/p2p/{}", PeerId::random());
+        assert!(stripped(&long.parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_dialler_that_listens_has_punched_a_hole() {
+        let endpoint = dialled("/ip4/1.2.3.4/tcp/80", Endpoint::Listener);
+        assert_eq!(kind_of(&endpoint), ConnectionKind::HolePunched);
+    }
+
+    #[test]
+    fn an_address_that_names_somebody_else_is_not_this_peers() {
+        let (alice, eve) = (PeerId::random(), PeerId::random());
+        let at = |peer| format!("/ip4/1.2.3.4/tcp/80/p2p/{peer}").parse().unwrap();
+        assert!(stripped_of(&alice.into(), at(alice)).is_some());
+        assert!(stripped_of(&alice.into(), at(eve)).is_none());
+    }
+
+    #[track_caller]
+    fn check(address: &str, shown: &str, kind: ConnectionKind) {
+        let endpoint = dialled(address, Endpoint::Dialer);
+        assert_eq!(address_of(&endpoint).to_string(), shown);
+        assert_eq!(kind_of(&endpoint), kind);
+    }
+
+    fn dialled(address: &str, role_override: Endpoint) -> ConnectedPoint {
+        ConnectedPoint::Dialer {
+            address: address.parse().unwrap(),
+            role_override,
+            port_use: PortUse::Reuse,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The command: `restart` measures, `trace` shows one run. Nothing is decided here.
+
+use std::process::ExitCode;
+
+use lexopt::{Arg, Parser, ValueExt};
+use rejoin_sim::{
+    Figures, Scene, Setting, SimConfig, report,
+    restart::{LIMIT, WANTED},
+};
+
+const USAGE: &str = "\
+Measures how fast a node gets back into a simulated network.
+
+usage: rejoin-sim restart [--seeds N] [--json]
+       rejoin-sim trace [--seed N] [--dead SHARE] [--churn] [--cold]
+
+  --seeds N      how many restarts per setting (1000)
+  --json         figures for programs
+  --seed N       which restart to show (0)
+  --dead SHARE   how many of the remembered peers are dead, from 0 to 1 (0.5)
+  --churn        they went as peers go, the long-lived last
+  --cold         without the memory
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprint!("{error}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What the command line asks for.
+struct Wish {
+    seeds: u64,
+    json: bool,
+    seed: u64,
+    dead: f64,
+    churn: bool,
+    cold: bool,
+}
+
+fn run() -> Result<String, lexopt::Error> {
+    let mut parser = Parser::from_env();
+    let mut command = None;
+    let mut wish = Wish {
+        seeds: 1_000,
+        json: false,
+        seed: 0,
+        dead: 0.5,
+        churn: false,
+        cold: false,
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("seeds") => wish.seeds = parser.value()?.parse()?,
+            Arg::Long("json") => wish.json = true,
+            Arg::Long("seed") => wish.seed = parser.value()?.parse()?,
+            Arg::Long("dead") => wish.dead = parser.value()?.parse::<f64>()?.clamp(0.0, 1.0),
+            Arg::Long("churn") => wish.churn = true,
+            Arg::Long("cold") => wish.cold = true,
+            Arg::Long("help") | Arg::Short('h') => return Ok(USAGE.into()),
+            Arg::Value(value) if command.is_none() => command = Some(value.string()?),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    match command.as_deref() {
+        Some("restart") => Ok(restart(&wish)),
+        Some("trace") => Ok(trace(&wish)),
+        Some(other) => Err(format!("{other:?} is no command; try restart or trace").into()),
+        None => Err("say what to do: restart or trace".into()),
+    }
+}
+
+fn restart(wish: &Wish) -> String {
+    let mut all = Vec::new();
+    for setting in Setting::ALL {
+        eprintln!("{setting} …");
+        all.push(Figures::of(setting, wish.seeds));
+    }
+    if wish.json {
+        let json = serde_json::to_string_pretty(&all);
+        return json.expect("figures are plain data") + "\n";
+    }
+    report::table(&all)
+}
+
+fn trace(wish: &Wish) -> String {
+    let setting = Setting {
+        churn: wish.churn,
+        dead: wish.dead,
+    };
+    let scene = Scene::new(wish.seed, &setting.past());
+    let mut sim = if wish.cold {
+        scene.cold(SimConfig::default())
+    } else {
+        scene.sim(SimConfig::default())
+    };
+    sim.start();
+    let took = sim.run_until_or(LIMIT, |sim| sim.connected() >= WANTED);
+    let lines: Vec<_> = sim.trace().lines().collect();
+    format!("{}\n\n5 connections after {took:?}\n", lines.join("\n"))
+}

@@ -1,0 +1,154 @@
+//! Files that survive a crash: written beside, flushed, and only then given their name. Knows
+//! nothing of what is in them.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use rejoin_core::Time;
+
+use crate::StoreError;
+
+/// The path with something appended to its file name.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Makes sure that the folder of `path` exists, and returns where the file really is: behind a link,
+/// so that replacing the file does not replace the link.
+pub(crate) fn settle(path: PathBuf) -> Result<PathBuf, StoreError> {
+    if path.is_dir() {
+        let error = io::ErrorKind::IsADirectory.into();
+        return Err(StoreError::file("open", &path)(error));
+    }
+    let folder = folder(&path);
+    fs::create_dir_all(folder).map_err(StoreError::file("create the folder", folder))?;
+    if path.is_symlink() {
+        return Ok(fs::canonicalize(&path).unwrap_or(path));
+    }
+    Ok(path)
+}
+
+/// An empty file only this user can read: addresses tell where people are.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Replaces `path` with `bytes`: after a crash at any point, either all old or all new.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let fresh = beside(path, ".new");
+    let write = || {
+        let mut file = create_private(&fresh)?;
+        file.write_all(bytes)?;
+        file.sync_all() // the bytes, before the name points at them
+    };
+    write().map_err(|error| {
+        // What was begun is of no use to anybody, and the disk may be full.
+        let _ = fs::remove_file(&fresh);
+        StoreError::file("write", &fresh)(error)
+    })?;
+    fs::rename(&fresh, path).map_err(StoreError::file("replace", path))?;
+    sync_folder(path)
+}
+
+/// Makes the names in the folder of `path` durable.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    // Windows gives no handle to a folder that could be flushed; it journals names itself.
+    #[cfg(unix)]
+    {
+        let folder = folder(path);
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(StoreError::file("flush the folder", folder))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// Gives the content of `path` a second name that outlives the first: a link where the file system
+/// has links, a copy elsewhere. A file already under that name is replaced.
+pub(crate) fn second_name(path: &Path, name: &Path) -> Result<(), StoreError> {
+    remove(name)?;
+    if fs::hard_link(path, name).is_ok() {
+        return Ok(());
+    }
+    let copy = || {
+        let mut to = create_private(name)?;
+        io::copy(&mut File::open(path)?, &mut to)?;
+        to.sync_all()
+    };
+    copy().map_err(StoreError::file("keep a copy as", name))
+}
+
+/// A free name for a file that is set aside at `now`.
+pub(crate) fn damaged_name(path: &Path, now: Time) -> PathBuf {
+    (now.as_millis()..)
+        .map(|millis| beside(path, &format!(".damaged-{millis}")))
+        .find(|name| !name.exists())
+        .unwrap_or_else(|| beside(path, ".damaged"))
+}
+
+/// Removes a file that may not be there.
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::file("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_set_aside_never_takes_the_name_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("peers.json");
+        let first = damaged_name(&path, Time::from_millis(7));
+        assert_eq!(first, folder.path().join("peers.json.damaged-7"));
+        fs::write(&first, "evidence").unwrap();
+        let second = damaged_name(&path, Time::from_millis(7));
+        assert_eq!(second, folder.path().join("peers.json.damaged-8"));
+    }
+
+    #[test]
+    fn a_second_name_keeps_the_old_content_when_the_first_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, kept) = (folder.path().join("a"), folder.path().join("b"));
+        replace(&path, b"old").unwrap();
+        second_name(&path, &kept).unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::read(&kept).unwrap(), b"old");
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert!(!beside(&path, ".new").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_the_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        replace(&path, b"x").unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,303 @@
+//! The `json:` store: one file a person can read, replaced as a whole. Every commit reads, joins and
+//! writes under one lock, so its cost grows with the memory; past some thousand peers `sqlite:` is
+//! the better place.
+
+mod document;
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
+
+use self::document::{Document, Flaw, VERSION};
+use crate::{
+    Notice, PeerStore, Repairs, StoreError,
+    carve::{Carved, carve},
+    durable,
+    lock::Lock,
+    shelf::Shelf,
+};
+
+/// How large a JSON file may be, in bytes: some 200,000 peers. It is read into memory as a whole.
+pub const JSON_BYTES_MAX: usize = 256 << 20;
+
+#[derive(Debug)]
+pub(crate) struct JsonStore {
+    path: PathBuf,
+    /// What the file held when it last looked like `stamp`.
+    document: Document,
+    stamp: Option<Stamp>,
+    now: Time,
+    repairs: Repairs,
+    notices: Vec<Notice>,
+}
+
+/// By what a file that has been replaced is recognised. Good enough for reads; a commit always reads
+/// the file again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+/// What lies at the path.
+enum Found {
+    Nothing { existed: bool },
+    Sound(Document),
+    Foreign { why: &'static str },
+    Damaged { why: String, carved: Carved },
+}
+
+impl JsonStore {
+    pub(crate) fn open(path: PathBuf, now: Time) -> Result<(Self, Vec<Notice>), StoreError> {
+        let mut store = Self {
+            path: durable::settle(path)?,
+            document: Document::default(),
+            stamp: None,
+            now,
+            repairs: Repairs::default(),
+            notices: Vec::new(),
+        };
+        let lock = Lock::take(&store.path)?;
+        store.load(&lock)?;
+        let notices = store.take_notices();
+        Ok((store, notices))
+    }
+
+    /// Takes in what the file holds, under the lock; if it is not a sound one, puts a sound one in its place.
+    fn load(&mut self, _held: &Lock) -> Result<(), StoreError> {
+        match examine(&self.path)? {
+            Found::Sound(document) => self.take_in(document),
+            Found::Nothing { existed } => self.begin(existed)?,
+            Found::Foreign { why } => {
+                let (path, kept) = (self.path.clone(), self.set_aside()?);
+                self.notices.push(Notice::Foreign {
+                    path,
+                    kept,
+                    why: why.into(),
+                });
+                self.begin(true)?;
+            }
+            Found::Damaged { why, carved } => self.salvage(why, carved)?,
+        }
+        self.stamp = stamp(&self.path);
+        Ok(())
+    }
+
+    /// Nothing is there: begins anew, unless something is left of what was.
+    fn begin(&mut self, existed: bool) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        if !self.document.shelf.peers.is_empty() || self.document.shelf.memory.is_some() {
+            // The file vanished while we had it open; what we know of it is better than nothing.
+            let document = std::mem::take(&mut self.document);
+            self.write(&document)?;
+            let peers = document.shelf.peers.len();
+            self.document = document;
+            let from = "what this process still knew".into();
+            self.notices.push(Notice::Restored { path, from, peers });
+            return Ok(());
+        }
+        if let Some(document) = last_good(&path) {
+            let from = durable::beside(&path, LAST_GOOD);
+            let peers = document.shelf.peers.len();
+            self.write(&document)?;
+            self.take_in(document);
+            self.notices.push(Notice::Restored { path, from, peers });
+            return Ok(());
+        }
+        self.write(&Document::default())?;
+        if self.notices.is_empty() {
+            self.notices.push(match existed {
+                true => Notice::Empty { path },
+                false => Notice::Created { path },
+            });
+        }
+        Ok(())
+    }
+
+    fn salvage(&mut self, why: String, carved: Carved) -> Result<(), StoreError> {
+        let salvaged = carved.peers.len();
+        let mut document = Document {
+            shelf: Shelf {
+                memory: carved.memory,
+                peers: carved.peers,
+            },
+            ..Document::default()
+        };
+        if let Some(good) = last_good(&self.path) {
+            for (key, record) in good.shelf.peers {
+                document.shelf.peers.entry(key).or_insert(record);
+            }
+            document.shelf.memory = document.shelf.memory.or(good.shelf.memory);
+            document.unknown = good.unknown;
+        }
+        let restored = document.shelf.peers.len() - salvaged;
+        let kept = self.set_aside()?;
+        self.write(&document)?;
+        self.take_in(document);
+        self.notices.push(Notice::Damaged {
+            path: self.path.clone(),
+            kept,
+            why,
+            salvaged,
+            restored,
+            lost: carved.lost.saturating_sub(restored),
+        });
+        Ok(())
+    }
+
+    fn take_in(&mut self, mut document: Document) {
+        self.repairs.values += document.shelf.sanitise(self.now);
+        self.document = document;
+    }
+
+    /// Keeps the file under another name; its own name stays until it is replaced.
+    fn set_aside(&self) -> Result<PathBuf, StoreError> {
+        let kept = durable::damaged_name(&self.path, self.now);
+        durable::second_name(&self.path, &kept)?;
+        Ok(kept)
+    }
+
+    fn write(&self, document: &Document) -> Result<(), StoreError> {
+        let text = document.text();
+        if text.len() > JSON_BYTES_MAX {
+            return Err(StoreError::TooLarge {
+                path: self.path.clone(),
+                bytes: text.len(),
+                limit: JSON_BYTES_MAX,
+            });
+        }
+        durable::replace(&self.path, &text)
+    }
+
+    /// Looks again if another process has replaced the file.
+    fn refresh(&mut self) -> Result<&Shelf, StoreError> {
+        if stamp(&self.path) != self.stamp {
+            let lock = Lock::take(&self.path)?;
+            self.load(&lock)?;
+        }
+        Ok(&self.document.shelf)
+    }
+}
+
+impl PeerStore for JsonStore {
+    fn memory(&mut self) -> Result<Option<Memory>, StoreError> {
+        Ok(self.refresh()?.memory.clone())
+    }
+
+    fn best(&mut self, k: usize) -> Result<Vec<PeerRecord>, StoreError> {
+        Ok(self.refresh()?.best(k))
+    }
+
+    fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError> {
+        Ok(self.refresh()?.peers.get(key).cloned())
+    }
+
+    fn scan(
+        &mut self,
+        after: Option<&PeerKey>,
+        limit: usize,
+    ) -> Result<Vec<PeerRecord>, StoreError> {
+        Ok(self.refresh()?.scan(after, limit))
+    }
+
+    fn count(&mut self) -> Result<usize, StoreError> {
+        Ok(self.refresh()?.peers.len())
+    }
+
+    fn commit(&mut self, changes: &Changes, now: Time) -> Result<(), StoreError> {
+        self.now = self.now.max(now);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let lock = Lock::take(&self.path)?;
+        self.load(&lock)?;
+        if !self.document.shelf.apply(changes, self.now) {
+            return Ok(());
+        }
+        let written = durable::second_name(&self.path, &durable::beside(&self.path, LAST_GOOD))
+            .and_then(|()| self.write(&self.document));
+        match written {
+            Ok(()) => self.stamp = stamp(&self.path),
+            // What we hold is not what the file holds: look again before the next use.
+            Err(_) => (self.document, self.stamp) = Default::default(),
+        }
+        written
+    }
+
+    fn repairs(&self) -> Repairs {
+        self.repairs
+    }
+
+    fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn close(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn examine(path: &Path) -> Result<Found, StoreError> {
+    let bytes = match read(path) {
+        Ok(bytes) if bytes.is_empty() => return Ok(Found::Nothing { existed: true }),
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Found::Nothing { existed: false });
+        }
+        Err(error) => return Err(StoreError::file("read", path)(error)),
+    };
+    let damaged = |why| {
+        let carved = carve(&bytes);
+        let nothing = carved.peers.is_empty() && carved.memory.is_none() && carved.lost == 0;
+        Ok(match nothing && !document::names_itself(&bytes) {
+            true => Found::Foreign { why: "no JSON" },
+            false => Found::Damaged { why, carved },
+        })
+    };
+    if bytes.len() > JSON_BYTES_MAX {
+        return damaged(format!("longer than {JSON_BYTES_MAX} bytes"));
+    }
+    match Document::parse(&bytes) {
+        Ok(document) => Ok(Found::Sound(document)),
+        Err(Flaw::Foreign) => Ok(Found::Foreign {
+            why: "JSON of another kind",
+        }),
+        Err(Flaw::Damaged(why)) => damaged(why),
+        Err(Flaw::TooNew(found)) => Err(StoreError::TooNew {
+            path: path.to_owned(),
+            found,
+            known: VERSION,
+        }),
+    }
+}
+
+fn last_good(path: &Path) -> Option<Document> {
+    match examine(&durable::beside(path, LAST_GOOD)) {
+        Ok(Found::Sound(document)) => Some(document),
+        _ => None,
+    }
+}
+
+/// At most one byte more than allowed, so that a longer file is noticed.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = JSON_BYTES_MAX as u64 + 1;
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(Stamp {
+        bytes: metadata.len(),
+        modified: metadata.modified().ok(),
+    })
+}
+
+/// What the file held before the last commit.
+const LAST_GOOD: &str = ".last-good";

@@ -1,0 +1,86 @@
+//! A whole memory held in a map: what the JSON file is read into, and all there is to the store in
+//! memory. Does no I/O.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use rejoin_core::{Changes, Memory, PeerDelta, PeerKey, PeerRecord, Pool, Time, score};
+
+/// Everything remembered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Shelf {
+    pub(crate) memory: Option<Memory>,
+    pub(crate) peers: BTreeMap<PeerKey, PeerRecord>,
+}
+
+impl Shelf {
+    /// Makes everything usable; returns how many values had to be changed.
+    pub(crate) fn sanitise(&mut self, now: Time) -> usize {
+        let memory = self.memory.as_mut();
+        let counts = memory.is_some_and(|memory| memory.survival.sanitise());
+        let peers = self.peers.values_mut();
+        usize::from(counts) + peers.map(|record| record.sanitise(now)).sum::<usize>()
+    }
+
+    /// Joins changes with what is here; says whether anything is different now.
+    pub(crate) fn apply(&mut self, changes: &Changes, now: Time) -> bool {
+        let mut changed = false;
+        for delta in &changes.peers {
+            let key = &delta.record.key;
+            let merged = merge(delta, self.peers.get(key).cloned(), now);
+            if self.peers.get(key) != Some(&merged) {
+                self.peers.insert(key.clone(), merged);
+                changed = true;
+            }
+        }
+        for key in &changes.forgotten {
+            changed |= self.peers.remove(key).is_some();
+        }
+        if let Some(delta) = &changes.memory {
+            let mut merged = delta.onto(self.memory.clone());
+            merged.survival.sanitise();
+            if self.memory.as_ref() != Some(&merged) {
+                self.memory = Some(merged);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// See [`PeerStore::best`](crate::PeerStore::best).
+    pub(crate) fn best(&self, k: usize) -> Vec<PeerRecord> {
+        let mut order: Vec<_> = self
+            .peers
+            .values()
+            .map(|record| {
+                let class = match (record.control.anchor, record.pool()) {
+                    (true, _) => 0,
+                    (false, Pool::Proven) => 1,
+                    (false, Pool::Hearsay) => 2,
+                };
+                (class, score::rank(record), record)
+            })
+            .collect();
+        // The sort is stable and the map is in order of keys, so equals stay in that order.
+        order.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        order.truncate(k);
+        order
+            .into_iter()
+            .map(|(_, _, record)| record.clone())
+            .collect()
+    }
+
+    /// See [`PeerStore::scan`](crate::PeerStore::scan).
+    pub(crate) fn scan(&self, after: Option<&PeerKey>, limit: usize) -> Vec<PeerRecord> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = self.peers.range((from, Bound::Unbounded)).take(limit);
+        page.map(|(_, record)| record.clone()).collect()
+    }
+}
+
+/// One peer's changes joined with what is saved of it. The result can be written and read back: its
+/// numbers are finite and its lists within their limits.
+pub(crate) fn merge(delta: &PeerDelta, saved: Option<PeerRecord>, now: Time) -> PeerRecord {
+    let mut merged = delta.onto(saved);
+    merged.sanitise(now);
+    merged
+}

@@ -1,0 +1,178 @@
+//! A sound database in place of a broken one. The broken one is kept under another name; its records
+//! are read row by row as far as SQLite can follow, and cut out of the bare pages where it cannot.
+//!
+//! The order of steps makes every crash harmless: a finished new database waits as `.rebuilt`, and
+//! whoever opens the store next puts it in its place.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use rejoin_core::{Memory, Time};
+use rusqlite::Connection;
+
+use super::{rows, schema};
+use crate::{
+    StoreError,
+    carve::{Carved, carve},
+    durable::{self, beside},
+    shelf::Shelf,
+};
+
+/// Puts a new database holding `shelf` in the place of the one at `path`; says where the old one
+/// lies now.
+pub(super) fn rebuild(path: &Path, shelf: &Shelf, now: Time) -> Result<PathBuf, StoreError> {
+    build(&beside(path, BUILDING), shelf)?;
+    let kept = durable::damaged_name(path, now);
+    durable::second_name(path, &kept)?;
+    let log = beside(path, WAL);
+    if log.exists() {
+        durable::second_name(&log, &beside(&kept, WAL))?;
+    }
+    rename(&beside(path, BUILDING), &beside(path, REBUILT))?;
+    durable::sync_folder(path)?;
+    finish(path)?;
+    Ok(kept)
+}
+
+/// Completes a rebuild that a crash interrupted after the new database was ready.
+pub(super) fn finish(path: &Path) -> Result<(), StoreError> {
+    let rebuilt = beside(path, REBUILT);
+    if !rebuilt.exists() {
+        return Ok(());
+    }
+    // The log of the old database must never be played onto the new one.
+    durable::remove(&beside(path, WAL))?;
+    durable::remove(&beside(path, SHM))?;
+    durable::sync_folder(path)?;
+    rename(&rebuilt, path)?;
+    durable::sync_folder(path)
+}
+
+/// Everything the database at `path` still gives. Works on a copy: opening a database can change it,
+/// and the damaged one is evidence.
+pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
+    let copy = beside(path, COPY);
+    for suffix in ["", WAL] {
+        let (from, to) = (beside(path, suffix), beside(&copy, suffix));
+        durable::remove(&to)?;
+        match fs::copy(&from, &to) {
+            Err(error) if suffix.is_empty() || error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::file("copy", &from)(error));
+            }
+            _ => {}
+        }
+    }
+    let mut carved = Carved::default();
+    if !read_rows(&copy, &mut carved).unwrap_or(false) {
+        for suffix in ["", WAL] {
+            let from = beside(path, suffix);
+            let pages = read_bytes(&from).map_err(StoreError::file("read", &from))?;
+            let found = carve(&pages);
+            for (key, record) in found.peers {
+                carved.peers.entry(key).or_insert(record);
+            }
+            carved.memory = carved.memory.or(found.memory);
+            carved.lost += found.lost;
+        }
+    }
+    for suffix in ["", WAL, SHM] {
+        durable::remove(&beside(&copy, suffix))?;
+    }
+    Ok(carved)
+}
+
+/// Reads rows from both ends towards the damage. Says whether all of them could be read.
+fn read_rows(path: &Path, carved: &mut Carved) -> rusqlite::Result<bool> {
+    let conn = schema::connect(path)?;
+    let memory: rusqlite::Result<String> =
+        conn.query_one("SELECT json FROM memory WHERE id = 1", [], |row| row.get(0));
+    let mut whole =
+        !matches!(&memory, Err(error) if *error != rusqlite::Error::QueryReturnedNoRows);
+    carved.memory = memory
+        .ok()
+        .and_then(|json| serde_json::from_str::<Memory>(&json).ok());
+    for order in ["ASC", "DESC"] {
+        let sql = format!("SELECT key, record FROM peers NOT INDEXED ORDER BY id {order}");
+        let mut statement = conn.prepare(&sql)?;
+        let mut found = statement.query([])?;
+        let all = loop {
+            match found.next() {
+                Ok(Some(row)) => match rows::record(row) {
+                    Some(record) => {
+                        carved.peers.insert(record.key.clone(), record);
+                    }
+                    None => carved.lost += 1,
+                },
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        if all {
+            return Ok(whole);
+        }
+        whole = false;
+    }
+    Ok(whole)
+}
+
+fn build(path: &Path, shelf: &Shelf) -> Result<(), StoreError> {
+    durable::create_private(path).map_err(StoreError::file("create", path))?;
+    let fill = || -> rusqlite::Result<()> {
+        let mut conn = schema::connect(path)?;
+        // One file and no log, so that it can be renamed; durable before it is.
+        conn.pragma_update(None, "synchronous", "full")?;
+        schema::migrate(&mut conn, 0, schema::MIGRATIONS)?;
+        fill(&mut conn, shelf)?;
+        conn.close().map_err(|(_, error)| error)
+    };
+    fill().map_err(StoreError::sqlite("rebuild", path))
+}
+
+fn fill(conn: &mut Connection, shelf: &Shelf) -> rusqlite::Result<()> {
+    let tx = conn.transaction()?;
+    for record in shelf.peers.values() {
+        rows::put(&tx, record, &rows::text(record))?;
+    }
+    if let Some(memory) = &shelf.memory {
+        rows::put_memory(&tx, &rows::text(memory))?;
+    }
+    tx.commit()
+}
+
+/// Whether the file begins like text, which no database does, not even a broken one. Records in the
+/// text of some other program are not ours to believe.
+pub(super) fn is_text(path: &Path) -> Result<bool, StoreError> {
+    let mut head = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(16).read_to_end(&mut head))
+        .map_err(StoreError::file("read", path))?;
+    Ok(head
+        .iter()
+        .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()))
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Ok(file) => file.take(CARVED_BYTES_MAX).read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(bytes)
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(StoreError::file("put the new database in place of", to))
+}
+
+/// How much of a database is searched for records: it is read into memory as a whole.
+const CARVED_BYTES_MAX: u64 = 1 << 30;
+
+const WAL: &str = "-wal";
+const SHM: &str = "-shm";
+const COPY: &str = ".salvage";
+const BUILDING: &str = ".rebuilding";
+const REBUILT: &str = ".rebuilt";

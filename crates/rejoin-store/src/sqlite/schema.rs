@@ -1,0 +1,170 @@
+//! The shape of the database and how older ones are brought to it. The shape itself is in
+//! `migrations/`, one file per version, each column with its meaning.
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::lock::WAIT_MAX;
+
+/// Marks a database as ours: "Rjn" and a byte for its kind, peers.
+pub(super) const APPLICATION_ID: i32 = 0x526a_6e01;
+
+/// What leads from each version to the next; the first makes version 1 of an empty database. A
+/// release that changes the formula of the rank also gets one, since the index is kept by it.
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/1.sql")];
+
+/// What is wrong with a database, if anything.
+#[derive(Debug, PartialEq)]
+pub(super) enum State {
+    /// Ours, and of the newest version.
+    Ready,
+    /// Ours, but to be migrated from this version; an empty one from 0.
+    Older(usize),
+    /// Ours, but of this later version.
+    Newer(u32),
+    /// Another program's.
+    Foreign,
+}
+
+/// Opens a connection that waits for others as long as everything here does.
+pub(super) fn connect(path: &std::path::Path) -> rusqlite::Result<Connection> {
+    // Never creates: a file of ours is made with the right permissions first.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(WAIT_MAX)?;
+    // A foreign or damaged schema may name functions; run none of them.
+    conn.pragma_update(None, "trusted_schema", false)?;
+    conn.pragma_update(None, "cell_size_check", true)?;
+    Ok(conn)
+}
+
+/// Settings for daily use; the database is known to be ours.
+pub(super) fn settle(conn: &Connection) -> rusqlite::Result<()> {
+    // Readers and a writer side by side. Where a file system cannot do that, SQLite stays with its
+    // rollback journal, which is as safe.
+    conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    // What is committed survives a power cut; on macOS that takes more than fsync.
+    conn.pragma_update(None, "synchronous", "full")?;
+    conn.pragma_update(None, "fullfsync", true)?;
+    // What is forgotten is not left readable in free pages.
+    conn.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
+    Ok(())
+}
+
+/// Reads off whose database this is, and of which version.
+pub(super) fn state(conn: &Connection, newest: usize) -> rusqlite::Result<State> {
+    let application: i32 = conn.query_one("PRAGMA application_id", [], |row| row.get(0))?;
+    let version: u32 = conn.query_one("PRAGMA user_version", [], |row| row.get(0))?;
+    let objects: u32 = conn.query_one("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    Ok(match (application, version) {
+        (0, 0) if objects == 0 => State::Older(0),
+        (APPLICATION_ID, version) => match usize::try_from(version) {
+            Ok(known) if known == newest => State::Ready,
+            Ok(older) if older < newest => State::Older(older),
+            _ => State::Newer(version),
+        },
+        _ => State::Foreign,
+    })
+}
+
+/// Brings a database from version `from` to the newest: all steps, or none.
+pub(super) fn migrate(
+    conn: &mut Connection,
+    from: usize,
+    migrations: &[&str],
+) -> rusqlite::Result<()> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in migrations.iter().skip(from) {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", migrations.len() as i64)?;
+    tx.commit()
+}
+
+/// Says in words what is wrong inside, if anything. Reads every page of a small database; a large one
+/// is only checked for its tables here, and its pages when they are read.
+pub(super) fn flaw(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    let tables: u32 = conn.query_one(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('peers', 'memory')",
+        [],
+        |row| row.get(0),
+    )?;
+    if tables != 2 {
+        return Ok(Some("a table is missing".into()));
+    }
+    let pages: u32 = conn.query_one("PRAGMA page_count", [], |row| row.get(0))?;
+    if pages > CHECKED_PAGES_MAX {
+        return Ok(None);
+    }
+    let answer: String = conn.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((answer != "ok").then_some(answer))
+}
+
+/// 16 MiB, which a quick check goes through in some ten milliseconds: a start must not take longer
+/// because there is more to remember.
+const CHECKED_PAGES_MAX: u32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: &str = "ALTER TABLE peers ADD COLUMN mood TEXT; UPDATE peers SET mood = 'fine';";
+
+    #[test]
+    fn mistake_25_an_older_database_is_migrated_and_keeps_its_peers() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        assert_eq!(state(&conn, 1).unwrap(), State::Older(0));
+        migrate(&mut conn, 0, MIGRATIONS).unwrap();
+        assert_eq!(state(&conn, 1).unwrap(), State::Ready);
+        conn.execute(
+            "INSERT INTO peers (key, name, pool, anchor, rank, record) VALUES (x'61', 'a', 0, 0, 1, '{}')",
+            [],
+        )
+        .unwrap();
+
+        let newer = [MIGRATIONS[0], SECOND];
+        assert_eq!(state(&conn, 2).unwrap(), State::Older(1));
+        migrate(&mut conn, 1, &newer).unwrap();
+        assert_eq!(state(&conn, 2).unwrap(), State::Ready);
+        assert_eq!(state(&conn, 1).unwrap(), State::Newer(2));
+        let mood: String = conn
+            .query_one("SELECT mood FROM peers", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(mood, "fine");
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_database_as_it_was() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, 0, MIGRATIONS).unwrap();
+        let broken = [MIGRATIONS[0], SECOND, "no SQL at all"];
+        assert!(migrate(&mut conn, 1, &broken).is_err());
+        assert_eq!(state(&conn, 1).unwrap(), State::Ready);
+        assert!(conn.prepare("SELECT mood FROM peers").is_err());
+    }
+
+    #[test]
+    fn another_programs_database_is_recognised() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE bookmarks (url TEXT)")
+            .unwrap();
+        assert_eq!(state(&conn, 1).unwrap(), State::Foreign);
+        let conn = Connection::open_in_memory().unwrap();
+        conn.pragma_update(None, "application_id", 7).unwrap();
+        assert_eq!(state(&conn, 1).unwrap(), State::Foreign);
+    }
+
+    #[test]
+    fn every_column_says_what_it_means() {
+        for step in MIGRATIONS {
+            let lines: Vec<_> = step.lines().map(str::trim).collect();
+            for pair in lines.windows(2) {
+                let first = pair[1].split_whitespace().next().unwrap_or_default();
+                let is_column = first.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+                if is_column && !first.is_empty() {
+                    assert!(pair[0].starts_with("--"), "no comment above: {}", pair[1]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! What becomes of files that are missing, empty, torn, foreign, broken or too new: the store opens,
+//! keeps the evidence, saves what it can and says so.
+
+mod fixtures;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rejoin_store::{Notice, Opened, Retry, StoreError};
+use tempfile::TempDir;
+
+use fixtures::{NOW, all, forgetting, key, open, peer, remembering, saving};
+
+/// A folder with one store in it.
+struct Place {
+    folder: TempDir,
+    scheme: &'static str,
+}
+
+impl Place {
+    fn new(scheme: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, scheme }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("peers")
+    }
+
+    fn url(&self) -> String {
+        format!("{}:{}", self.scheme, self.path().display())
+    }
+
+    /// Saves these peers and a memory, one commit each, and closes the store.
+    fn fill(&self, peers: impl IntoIterator<Item = u64>) {
+        let mut store = open(&self.url()).store;
+        store.commit(&remembering(5), NOW).unwrap();
+        store
+            .commit(&saving(peers.into_iter().map(peer)), NOW)
+            .unwrap();
+        store.close().unwrap();
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut path = self.path().into_os_string();
+        path.push(suffix);
+        path.into()
+    }
+
+    /// Files set aside, without their logs.
+    fn set_aside(&self) -> Vec<PathBuf> {
+        let mut found: Vec<_> = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.to_string_lossy().contains(".damaged-"))
+            .filter(|path| !path.to_string_lossy().ends_with("-wal"))
+            .collect();
+        found.sort();
+        found
+    }
+}
+
+/// How many were salvaged, restored and lost, from the one notice there must be.
+#[track_caller]
+fn damage(opened: &Opened) -> (usize, usize, usize) {
+    match &opened.notice[..] {
+        [
+            Notice::Damaged {
+                kept,
+                salvaged,
+                restored,
+                lost,
+                ..
+            },
+        ] => {
+            assert!(kept.exists(), "the damaged file was not kept");
+            assert!(opened.notice[0].to_string().contains("damaged"));
+            (*salvaged, *restored, *lost)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_missing_file_and_its_folders_are_made() {
+    for scheme in ["json", "sqlite"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/peers");
+        let opened = open(&format!("{scheme}:{}", path.display()));
+        assert_eq!(opened.notice, [Notice::Created { path: path.clone() }]);
+        assert!(path.exists());
+    }
+}
+
+#[test]
+fn an_empty_file_is_begun_anew() {
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        fs::write(place.path(), "").unwrap();
+        let mut opened = open(&place.url());
+        let path = place.path();
+        assert_eq!(opened.notice, [Notice::Empty { path }]);
+        opened.store.commit(&saving([peer(1)]), NOW).unwrap();
+    }
+}
+
+#[test]
+fn a_foreign_file_is_kept_and_nothing_in_it_is_believed() {
+    let export = format!(
+        r#"{{"rejoin":"export","peers":[{}]}}"#,
+        serde_json::to_string(&peer(1)).unwrap()
+    );
+    for scheme in ["json", "sqlite"] {
+        for content in ["Dear diary, today I met alice.", &export] {
+            let place = Place::new(scheme);
+            fs::write(place.path(), content).unwrap();
+            let mut opened = open(&place.url());
+            assert!(
+                matches!(&opened.notice[..], [Notice::Foreign { .. }]),
+                "{opened:?}"
+            );
+            assert_eq!(opened.store.count().unwrap(), 0);
+            let kept = place.beside(&format!(".damaged-{}", NOW.as_millis()));
+            assert_eq!(fs::read_to_string(kept).unwrap(), content);
+        }
+    }
+}
+
+#[test]
+fn a_database_of_another_program_is_kept_whole() {
+    let place = Place::new("sqlite");
+    let theirs = rusqlite::Connection::open(place.path()).unwrap();
+    theirs
+        .execute_batch("CREATE TABLE bookmarks (url TEXT); INSERT INTO bookmarks VALUES ('x')")
+        .unwrap();
+    theirs.close().unwrap();
+    let opened = open(&place.url());
+    assert!(
+        matches!(&opened.notice[..], [Notice::Foreign { .. }]),
+        "{opened:?}"
+    );
+    let kept = rusqlite::Connection::open(&place.set_aside()[0]).unwrap();
+    let url: String = kept
+        .query_one("SELECT url FROM bookmarks", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(url, "x");
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_left_untouched() {
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        place.fill(0..3);
+        if scheme == "json" {
+            let text = fs::read_to_string(place.path()).unwrap();
+            let newer = text.replace("\"version\": 1", "\"version\": 2");
+            fs::write(place.path(), newer).unwrap();
+        } else {
+            let theirs = rusqlite::Connection::open(place.path()).unwrap();
+            theirs.pragma_update(None, "user_version", 2).unwrap();
+            theirs.close().unwrap();
+        }
+        let before = fs::read(place.path()).unwrap();
+        let error = rejoin_store::open(&place.url(), NOW).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::TooNew {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert_eq!(error.retry(), Retry::Never);
+        assert!(error.to_string().contains("upgrade"), "{error}");
+        assert_eq!(fs::read(place.path()).unwrap(), before);
+        assert_eq!(place.set_aside(), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn mistake_10_a_torn_file_loses_nothing_that_stands_before_the_tear() {
+    let place = Place::new("json");
+    place.fill(0..20);
+    fs::remove_file(place.beside(".last-good")).unwrap();
+    let whole = fs::read(place.path()).unwrap();
+    let ends = record_ends(&whole);
+    assert_eq!(ends.len(), 20);
+    // Within the header, the first record, at every seam, and in the last bytes.
+    let seams = ends.iter().flat_map(|end| [end - 1, *end, end + 1]);
+    for tear in seams.chain([30, 60, whole.len() - 2, whole.len() - 30]) {
+        fs::write(place.path(), &whole[..tear]).unwrap();
+        let mut opened = open(&place.url());
+        let standing = ends.iter().filter(|end| **end <= tear).count();
+        assert_eq!(opened.store.count().unwrap(), standing, "torn at {tear}");
+        let (salvaged, restored, lost) = damage(&opened);
+        assert_eq!((salvaged, restored), (standing, 0));
+        assert!(lost <= 1, "torn at {tear}: {lost} said to be lost");
+        let kept = place.set_aside();
+        assert_eq!(fs::read(&kept[0]).unwrap(), whole[..tear]);
+        fs::remove_file(&kept[0]).unwrap();
+        let _ = fs::remove_file(place.beside(".last-good"));
+    }
+}
+
+/// Where each record of a pretty file ends.
+fn record_ends(text: &[u8]) -> Vec<usize> {
+    let ends = text.windows(6).enumerate();
+    ends.filter(|(_, part)| part.starts_with(b"\n    }"))
+        .map(|(at, part)| at + part.len())
+        .collect()
+}
+
+#[test]
+fn what_a_torn_file_no_longer_gives_comes_from_the_last_good_copy() {
+    let place = Place::new("json");
+    place.fill(0..10);
+    let mut store = open(&place.url()).store;
+    store.commit(&saving([peer(10)]), NOW).unwrap();
+    store.close().unwrap();
+    let whole = fs::read(place.path()).unwrap();
+    fs::write(place.path(), &whole[..whole.len() / 2]).unwrap();
+    let mut opened = open(&place.url());
+    let (salvaged, restored, _) = damage(&opened);
+    assert!(salvaged >= 4, "{salvaged}");
+    assert!(salvaged + restored >= 10, "{salvaged} + {restored}");
+    assert_eq!(opened.store.memory().unwrap().unwrap().secret, [5; 16]);
+}
+
+#[test]
+fn one_bad_record_never_loses_another() {
+    let place = Place::new("json");
+    place.fill(0..10);
+    fs::remove_file(place.beside(".last-good")).unwrap();
+    let text = fs::read_to_string(place.path()).unwrap();
+    let name = key(4).to_string();
+    for bad in [
+        text.replace(&format!("\"key\": \"{name}\""), "\"key\": \"\""),
+        text.replace(&format!("\"key\": \"{name}\""), "\"key\": }{\"\"["),
+    ] {
+        fs::write(place.path(), bad).unwrap();
+        let mut opened = open(&place.url());
+        assert_eq!(damage(&opened), (9, 0, 1));
+        assert_eq!(opened.store.get(&key(4)).unwrap(), None);
+        assert_eq!(opened.store.memory().unwrap().unwrap().secret, [5; 16]);
+    }
+}
+
+#[test]
+fn a_file_that_vanishes_is_restored_from_its_last_good_copy() {
+    let place = Place::new("json");
+    place.fill(0..10);
+    let mut store = open(&place.url()).store;
+    store.commit(&forgetting([key(9)]), NOW).unwrap();
+    store.close().unwrap();
+    fs::remove_file(place.path()).unwrap();
+    let mut opened = open(&place.url());
+    assert!(
+        matches!(&opened.notice[..], [Notice::Restored { peers: 10, .. }]),
+        "{opened:?}"
+    );
+    assert_eq!(opened.store.count().unwrap(), 10);
+}
+
+#[test]
+fn a_good_memory_is_never_replaced_by_an_empty_one() {
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        place.fill(0..10);
+        // Another program empties or tears the file while we have it open.
+        let mut store = open(&place.url()).store;
+        assert_eq!(store.count().unwrap(), 10);
+        if scheme == "json" {
+            fs::write(place.path(), "").unwrap();
+        } else {
+            let whole = fs::read(place.path()).unwrap();
+            let _ = fs::remove_file(place.beside("-wal"));
+            fs::write(place.path(), [&[0; 4096], &whole[4096..]].concat()).unwrap();
+        }
+        store.commit(&saving([peer(10)]), NOW).unwrap();
+        drop(store);
+        let mut store = open(&place.url()).store;
+        assert_eq!(store.count().unwrap(), 11, "{scheme}");
+        assert_eq!(store.memory().unwrap().unwrap().secret, [5; 16], "{scheme}");
+    }
+}
+
+#[test]
+fn the_rows_of_a_broken_database_are_salvaged() {
+    let place = Place::new("sqlite");
+    place.fill(0..300);
+    let whole = fs::read(place.path()).unwrap();
+    let pages = whole.len() / 4096;
+    assert!(pages > 50, "{pages}");
+    for broken in [0, 1, 2, 5, pages / 2, pages - 1] {
+        let mut damaged = whole.clone();
+        damaged[broken * 4096..][..4096].fill(0xa5);
+        let place = Place::new("sqlite");
+        fs::write(place.path(), &damaged).unwrap();
+        let mut opened = open(&place.url());
+        let (salvaged, _, _) = damage(&opened);
+        assert!(salvaged >= 290, "page {broken}: {salvaged} of 300");
+        assert_eq!(opened.store.count().unwrap(), salvaged);
+        for record in all(&mut *opened.store) {
+            let n = (0..300).find(|n| key(*n) == record.key).unwrap();
+            assert_eq!(record, peer(n), "page {broken}");
+        }
+        assert_eq!(fs::read(&place.set_aside()[0]).unwrap(), damaged);
+        drop(opened);
+        assert_eq!(open(&place.url()).notice, [], "the new database is sound");
+    }
+}
+
+#[test]
+fn a_cut_off_database_gives_what_stands_before_the_cut() {
+    let place = Place::new("sqlite");
+    place.fill(0..300);
+    let whole = fs::read(place.path()).unwrap();
+    fs::write(place.path(), &whole[..whole.len() / 2]).unwrap();
+    let opened = open(&place.url());
+    let (salvaged, _, _) = damage(&opened);
+    assert!(salvaged >= 120, "{salvaged} of 300");
+}
+
+#[test]
+fn a_log_moves_along_with_its_database() {
+    let place = Place::new("sqlite");
+    place.fill(0..10);
+    let mut store = open(&place.url()).store;
+    store.commit(&saving([peer(10)]), NOW).unwrap();
+    // As after a crash: the last commit is only in the log, and the first page is gone.
+    let (main, log) = (place.path(), place.beside("-wal"));
+    let (mut pages, frames) = (fs::read(&main).unwrap(), fs::read(&log).unwrap());
+    pages[..4096].fill(0);
+    let place = Place::new("sqlite");
+    fs::write(place.path(), &pages).unwrap();
+    fs::write(place.beside("-wal"), &frames).unwrap();
+    let mut opened = open(&place.url());
+    assert!(
+        opened.store.get(&key(10)).unwrap().is_some(),
+        "{:?}",
+        opened.notice
+    );
+    drop(opened);
+    if let [kept] = &place.set_aside()[..] {
+        let mut log = kept.clone().into_os_string();
+        log.push("-wal");
+        assert_eq!(fs::read(log).unwrap(), frames);
+        assert_eq!(fs::read(kept).unwrap(), pages);
+    }
+}
+
+#[test]
+fn a_row_under_a_wrong_key_or_without_sense_is_left_out_and_counted() {
+    let place = Place::new("sqlite");
+    place.fill(0..5);
+    let theirs = rusqlite::Connection::open(place.path()).unwrap();
+    let text = serde_json::to_string(&peer(7)).unwrap();
+    for (n, text) in [(1, text.as_str()), (2, "{}")] {
+        let key = key(n);
+        let changed = theirs.execute(
+            "UPDATE peers SET record = ?2 WHERE key = ?1",
+            (key.as_bytes(), text),
+        );
+        assert_eq!(changed, Ok(1));
+    }
+    theirs.close().unwrap();
+    let mut store = open(&place.url()).store;
+    assert_eq!(store.scan(None, 5).unwrap().len(), 3);
+    assert_eq!(store.repairs().unreadable, 2);
+}
+
+#[test]
+fn a_rebuild_cut_short_is_finished_by_the_next_to_open() {
+    let (good, place) = (Place::new("sqlite"), Place::new("sqlite"));
+    good.fill(0..7);
+    place.fill(10..12);
+    fs::rename(good.path(), place.beside(".rebuilt")).unwrap();
+    fs::write(place.beside("-wal"), "the log of the old database").unwrap();
+    let mut store = open(&place.url()).store;
+    assert_eq!(store.count().unwrap(), 7);
+    assert!(!place.beside(".rebuilt").exists());
+}
+
+#[test]
+fn a_place_that_cannot_be_is_refused_with_a_remedy() {
+    for scheme in ["json", "sqlite"] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "x").unwrap();
+        for bad in [file.join("peers"), folder.path().to_owned()] {
+            let url = format!("{scheme}:{}", bad.display());
+            let error = rejoin_store::open(&url, NOW).unwrap_err();
+            assert_eq!(error.retry(), Retry::Never, "{error}");
+            assert!(error.to_string().contains("name a"), "{error}");
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "x");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_replaced_is_an_error_and_stays_readable() {
+    let place = Place::new("json");
+    place.fill(0..5);
+    let mut store = open(&place.url()).store;
+    fs::create_dir(place.beside(".new")).unwrap();
+    let error = store.commit(&saving([peer(9)]), NOW).unwrap_err();
+    assert!(matches!(error, StoreError::File { .. }), "{error}");
+    assert_eq!(store.count().unwrap(), 5);
+    // Once the trouble is over the same changes go through.
+    fs::remove_dir(place.beside(".new")).unwrap();
+    store.commit(&saving([peer(9)]), NOW).unwrap();
+    assert_eq!(store.count().unwrap(), 6);
+}
+
+#[test]
+fn a_locked_store_is_busy_and_not_broken() {
+    let place = Place::new("sqlite");
+    place.fill(0..5);
+    let mut store = open(&place.url()).store;
+    let theirs = rusqlite::Connection::open(place.path()).unwrap();
+    theirs.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.commit(&saving([peer(9)]), NOW).unwrap_err();
+    assert!(matches!(error, StoreError::Busy { .. }), "{error}");
+    assert_eq!(error.retry(), Retry::Later);
+    assert_eq!(store.count().unwrap(), 5);
+    theirs.execute_batch("ROLLBACK").unwrap();
+    store.commit(&saving([peer(9)]), NOW).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link() {
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        let target = place.folder.path().join("elsewhere");
+        fs::write(&target, "").unwrap();
+        std::os::unix::fs::symlink(&target, place.path()).unwrap();
+        place.fill(0..3);
+        assert!(place.path().is_symlink());
+        assert!(fs::metadata(&target).unwrap().len() > 0);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_any_file() {
+    use std::os::unix::fs::PermissionsExt;
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        let mut store = open(&place.url()).store;
+        store.commit(&saving([peer(1)]), NOW).unwrap();
+        for file in fs::read_dir(place.folder.path()).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            let is_lock = Path::new(&file.file_name()).extension() == Some("lock".as_ref());
+            assert!(is_lock || mode == 0o600, "{file:?}: {mode:o}");
+        }
+    }
+}

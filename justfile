@@ -1,0 +1,33 @@
+# One line each; `just` alone lists them.
+
+_default:
+    @just --list
+
+# Everything tested
+test:
+    cargo test --workspace
+
+# A whole network on this machine: meet, stop, come back
+demo:
+    cargo run --release -- demo
+
+# How fast a simulated node gets back, over many seeds
+sim:
+    cargo run --release -p rejoin-sim -- restart
+
+# How long the shelf takes
+bench:
+    cargo bench -p rejoin-store
+
+# What every change must pass
+ci:
+    .ci/run
+
+# The documentation, opened
+doc:
+    cargo doc --workspace --no-deps --open
+
+# Formatted, and every remark of Clippy an error
+fmt:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- -D warnings
