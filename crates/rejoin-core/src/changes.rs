@@ -344,13 +344,13 @@ mod tests {
         ) {
             let base = alice();
             let sum = |grown: &[(f64, u64)]| {
-                grown.iter().fold(Some(base.clone()), |saved, &(count, at)| {
-                    Some(delta(&base, dials_ok(count, t(at))).onto(saved))
+                grown.iter().fold(base.clone(), |saved, &(count, at)| {
+                    delta(&base, dials_ok(count, t(at))).onto(Some(saved))
                 })
             };
             let mut backwards = grown.clone();
             backwards.reverse();
-            let (there, back) = (sum(&grown).unwrap(), sum(&backwards).unwrap());
+            let (there, back) = (sum(&grown), sum(&backwards));
             let (there, back) = (there.evidence.dials_ok, back.evidence.dials_ok);
             let now = t(0) + Duration::from_secs(86_400);
             prop_assert!((there.value(now) - back.value(now)).abs() < 1e-6);

@@ -288,7 +288,7 @@ mod tests {
         ledger.forget(T, &key);
         let changes = begin(&mut ledger, T, true).unwrap();
         assert!(changes.peers.is_empty());
-        assert_eq!(changes.forgotten, [key.clone()]);
+        assert_eq!(changes.forgotten, std::slice::from_ref(&key));
         assert!(ledger.is_forgotten(&key));
         ledger.touch(T, &key);
         ledger.end(T, false);
