@@ -309,7 +309,8 @@ impl Book {
     }
 
     /// A dial failed: its addresses rest for a while, and so does the peer once all of them do.
-    /// Whoever is to blame, asking again at once would help nobody.
+    /// Whoever is to blame, asking again at once would help nobody. Without any address the peer
+    /// as a whole rests.
     pub fn rest(
         &mut self,
         now: Time,
@@ -330,11 +331,9 @@ impl Book {
                     known.backoff_until = Some(now + backoff::delay(rounds, min, max, rng));
                 }
             }
-            let untried = record
-                .addresses
-                .iter()
-                .any(|known| known.backoff_until <= Some(now));
-            if !untried {
+            let awake = |known: &AddressRecord| known.backoff_until <= Some(now);
+            let another_way = !failures.is_empty() && record.addresses.iter().any(awake);
+            if !another_way {
                 let attempts = record.control.reconnect_attempts;
                 record.control.backoff_until = Some(now + backoff::delay(attempts, min, max, rng));
                 record.control.reconnect_attempts = attempts.saturating_add(1);

@@ -197,7 +197,8 @@ impl Engine {
             racing.then(|| self.bootstrap_timeout()).flatten(),
             self.dialer
                 .ready_at()
-                .filter(|_| racing)
+                // Who is ready already waits for a place, not for a moment.
+                .filter(|at| racing && *at > now)
                 .and_then(|at| due(at, "a resting peer to be dialled again")),
             due(
                 self.schedule.check_at,
@@ -760,6 +761,9 @@ impl Engine {
     /// One peer and one server, whatever their backoff: enough to see whether the line is back.
     fn probe(&mut self, now: Time) {
         self.guard.probed(now, &self.config);
+        if self.dialer.len() + 2 > self.config.dials_max {
+            return; // enough is in the air to notice
+        }
         self.dialer.reorder();
         let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
         if let Some((peer, lane)) = self.dialer.next(scene, true, &mut self.rng) {

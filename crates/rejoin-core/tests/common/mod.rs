@@ -25,6 +25,8 @@ pub struct Node {
     pub commits: Vec<Changes>,
     pub events: Vec<Event>,
     pub others: Vec<Output>,
+    /// Whether commits are answered at once, and well.
+    pub store_answers: bool,
 }
 
 impl Node {
@@ -47,6 +49,7 @@ impl Node {
             commits: Vec::new(),
             events: Vec::new(),
             others: Vec::new(),
+            store_answers: true,
         };
         node.tell(Input::Tick);
         node
@@ -58,7 +61,13 @@ impl Node {
             match output {
                 Output::Dial(dial) => self.dials.push(dial),
                 Output::CancelDial(dial) => self.cancelled.push(dial),
-                Output::Commit(changes) => self.commits.push(changes),
+                Output::Commit(changes) => {
+                    self.commits.push(changes);
+                    if self.store_answers {
+                        self.engine
+                            .handle_input(self.now, Input::Committed { ok: true });
+                    }
+                }
                 Output::Event(event) => self.events.push(event),
                 other => self.others.push(other),
             }

@@ -1,0 +1,243 @@
+//! Whatever happens, in whatever order: the engine never panics, never spins, stays bounded, and
+//! its invariants, checked after every input, hold.
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use proptest::prelude::*;
+use rejoin_core::{
+    AddressFailure, Command, Config, Deed, DialId, Direction, Failure, Identified, Input, Output,
+    Scope, Severity, Snapshot, Source,
+};
+
+#[derive(Clone, Debug)]
+enum Op {
+    Pass(u64),
+    Back(u64),
+    Come(u8),
+    Answer(usize),
+    Fail(usize, u8),
+    NotMade(usize),
+    Leave(u8),
+    Hear(u8, Vec<u8>),
+    Identify(u8, Vec<u16>),
+    Ping(u8, u32),
+    Judge(u8, u8),
+    Command(u8, u8),
+    Committed(bool),
+    Moved(u8),
+    Woke,
+    Bogus(u64),
+    Load(u8, u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0u64..40_000).prop_map(Op::Pass),
+        1 => (0u64..10_000_000).prop_map(Op::Back),
+        2 => any::<u8>().prop_map(Op::Come),
+        5 => any::<usize>().prop_map(Op::Answer),
+        5 => (any::<usize>(), 0u8..7).prop_map(|(dial, how)| Op::Fail(dial, how)),
+        1 => any::<usize>().prop_map(Op::NotMade),
+        3 => any::<u8>().prop_map(Op::Leave),
+        2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..200)).prop_map(|(by, who)| Op::Hear(by, who)),
+        1 => (any::<u8>(), prop::collection::vec(any::<u16>(), 0..40)).prop_map(|(who, at)| Op::Identify(who, at)),
+        2 => (any::<u8>(), any::<u32>()).prop_map(|(who, ms)| Op::Ping(who, ms)),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(who, deed)| Op::Judge(who, deed)),
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(who, what)| Op::Command(who, what)),
+        3 => any::<bool>().prop_map(Op::Committed),
+        1 => any::<u8>().prop_map(Op::Moved),
+        1 => Just(Op::Woke),
+        1 => any::<u64>().prop_map(Op::Bogus),
+        1 => (any::<u8>(), any::<u64>()).prop_map(|(who, when)| Op::Load(who, when)),
+    ]
+}
+
+fn name(who: u8) -> String {
+    format!("n{}", who % 48)
+}
+
+fn failure(how: u8) -> Failure {
+    [
+        Failure::Refused,
+        Failure::Silent,
+        Failure::Unreachable,
+        Failure::WrongPeer,
+        Failure::Handshake,
+        Failure::Unsupported,
+        Failure::Other,
+    ][usize::from(how) % 7]
+}
+
+fn run(node: &mut Node, op: Op) {
+    match op {
+        Op::Pass(ms) => node.pass(Duration::from_millis(ms)),
+        Op::Back(ms) => {
+            let now = node.now;
+            node.now = now - Duration::from_millis(ms);
+            node.tell(Input::Tick);
+            node.now = now;
+        }
+        Op::Come(who) => node.come(&name(who)),
+        Op::Answer(at) => {
+            if let Some(dial) = pick(node, at)
+                && dial.peer.is_some()
+            {
+                node.answer(&dial);
+            }
+        }
+        Op::Fail(at, how) => {
+            if let Some(dial) = pick(node, at) {
+                node.fail(&dial, failure(how));
+            }
+        }
+        Op::NotMade(at) => {
+            if let Some(dial) = pick(node, at) {
+                node.tell(Input::DialNotMade { dial: dial.id });
+            }
+        }
+        Op::Leave(who) => node.tell(Input::Disconnected {
+            peer: key(&name(who)),
+        }),
+        Op::Hear(by, who) => {
+            let source = match by % 3 {
+                0 => Source::Swarm,
+                1 => Source::Gossip(key(&name(by))),
+                _ => Source::Mdns,
+            };
+            let peers = who
+                .iter()
+                .map(|who| (key(&format!("h{who}")), vec![address(u16::from(*who) * 7)]))
+                .collect();
+            node.tell(Input::Heard {
+                source,
+                teller: Some(Scope::Public),
+                peers,
+            });
+        }
+        Op::Identify(who, at) => node.tell(Input::Identified(Identified {
+            peer: key(&name(who)),
+            addresses: at.into_iter().map(address).collect(),
+            agent: "x".repeat(usize::from(who) * 9),
+            protocols: vec!["/a".into(); usize::from(who)],
+            public_key: vec![0; usize::from(who) * 20],
+            scope: Scope::Public,
+        })),
+        Op::Ping(who, ms) => {
+            let rtt = Duration::from_millis(ms.into());
+            node.tell(Input::Latency {
+                peer: key(&name(who)),
+                rtt,
+            });
+        }
+        Op::Judge(who, deed) => {
+            let deed = match deed % 3 {
+                0 => Deed::TransferOk {
+                    bytes_in: u64::MAX,
+                    bytes_out: 1,
+                },
+                1 => Deed::TransferFailed,
+                _ => Deed::InvalidData(Severity::Severe),
+            };
+            node.tell(Input::Judged {
+                peer: key(&name(who)),
+                deed,
+            });
+        }
+        Op::Command(who, what) => {
+            let peer = key(&name(who));
+            let address = address(u16::from(who));
+            node.command(match what % 9 {
+                0 => Command::Connect {
+                    peer: Some(peer),
+                    addresses: vec![address],
+                },
+                1 => Command::Connect {
+                    peer: None,
+                    addresses: vec![address; 9],
+                },
+                2 => Command::AddBootstrap {
+                    peer: Some(peer),
+                    address,
+                },
+                3 => Command::AddBootstrap {
+                    peer: None,
+                    address,
+                },
+                4 => Command::Pin(peer),
+                5 => Command::Block {
+                    peer,
+                    span: Duration::from_secs(u64::from(who) * 60),
+                },
+                6 => Command::Forget(peer),
+                7 => Command::Prune,
+                _ => Command::SetTarget(usize::from(who % 20)),
+            });
+        }
+        Op::Committed(ok) => node.tell(Input::Committed { ok }),
+        Op::Moved(place) => node.tell(Input::Moved {
+            own: vec![address(place.into())],
+            networks: vec![],
+            place: Some(vec![place % 3]),
+        }),
+        Op::Woke => node.tell(Input::Woke),
+        Op::Bogus(id) => {
+            let failed = AddressFailure {
+                address: address(1),
+                failure: Failure::Silent,
+            };
+            node.tell(Input::DialFailed {
+                dial: DialId(id),
+                failures: vec![failed],
+            });
+            node.connected(
+                key("stranger"),
+                address(2),
+                Direction::Outbound(Some(DialId(id))),
+            );
+        }
+        Op::Load(who, when) => {
+            let mut record = met(&name(who), u16::from(who), HOUR, 30.0);
+            record.last_seen = Some(rejoin_core::Time::from_millis(when));
+            node.tell(Input::Loaded(vec![record]));
+        }
+    }
+}
+
+/// A dial that is still in the air.
+fn pick(node: &mut Node, at: usize) -> Option<rejoin_core::Dial> {
+    let Node {
+        dials, cancelled, ..
+    } = node;
+    dials.retain(|dial| !cancelled.contains(&dial.id));
+    cancelled.clear();
+    (!dials.is_empty()).then(|| dials.swap_remove(at % dials.len()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn invariants_hold_whatever_happens(ops in prop::collection::vec(op(), 1..80)) {
+        let config = Config { me: Some(key("n3")), connections_max: 40, ..Config::default() };
+        let mut node = Node::with(config, Snapshot { memory: None, peers: friends(20) });
+        node.store_answers = false;
+        for op in ops {
+            run(&mut node, op);
+            for output in node.others.drain(..) {
+                prop_assert!(!matches!(output, Output::Dial(_)));
+            }
+        }
+        for record in node.engine.peers() {
+            let mut clean = record.clone();
+            prop_assert_eq!(clean.sanitise(node.now), 0, "unbounded or from the future");
+        }
+        node.store_answers = true;
+        node.tell(Input::Shutdown);
+        node.tell(Input::Committed { ok: true });
+        prop_assert!(node.engine.is_saved());
+        prop_assert_eq!(node.engine.status(node.now).dials, 0);
+    }
+}

@@ -1,0 +1,332 @@
+//! What connections and their ends leave behind: sessions, anchors, signs of life, feelers.
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use rejoin_core::{
+    Command, Config, Deed, DisconnectReason, Event, Failure, Identified, Input, Lane, LocalNetwork,
+    Output, Pool, Scope, Severity, Snapshot, Source,
+};
+
+#[test]
+fn mistake_11_a_peer_seen_again_is_fresh_again() {
+    let mut node = Node::new(friends(1));
+    let before = node.record("p0").last_seen;
+    node.come("p0");
+    assert!(node.record("p0").last_seen > before);
+    node.pass(SECOND * 60);
+    node.tell(Input::Received { peer: key("p0") });
+    assert_eq!(node.record("p0").last_seen, Some(node.now));
+}
+
+#[test]
+fn mistake_22_only_what_a_peer_sends_is_a_sign_of_life() {
+    let mut node = Node::new(vec![]);
+    node.come("alice");
+    let seen = node.record("alice").last_seen;
+    // Time passes, dials fail, others talk about it: nothing of that came from alice.
+    node.pass(SECOND * 600);
+    node.tell(heard(&["alice"]));
+    assert_eq!(node.record("alice").last_seen, seen);
+    node.tell(Input::Latency {
+        peer: key("alice"),
+        rtt: Duration::from_millis(30),
+    });
+    assert_eq!(node.record("alice").last_seen, Some(node.now));
+    assert_eq!(node.record("alice").evidence.latency_ms, Some(30.0));
+}
+
+#[test]
+fn mistake_13_a_penalty_outlives_the_next_update() {
+    let mut node = Node::new(friends(1));
+    node.come("p0");
+    let score = |node: &Node| node.engine.explain(&key("p0"), node.now).unwrap().score;
+    let before = score(&node);
+    let deed = Deed::InvalidData(Severity::Severe);
+    node.tell(Input::Judged {
+        peer: key("p0"),
+        deed,
+    });
+    let punished = score(&node);
+    assert!(punished < before / 2.0);
+    node.tell(Input::Latency {
+        peer: key("p0"),
+        rtt: SECOND / 50,
+    });
+    node.tell(Input::Received { peer: key("p0") });
+    assert!(score(&node) < before / 2.0);
+}
+
+#[test]
+fn the_end_of_a_connection_tells_how_long_it_lasted() {
+    let mut node = Node::new(vec![]);
+    node.come("alice");
+    for _ in 0..6 {
+        node.pass(SECOND * 600);
+        node.tell(Input::Received { peer: key("alice") });
+    }
+    node.tell(Input::Disconnected { peer: key("alice") });
+    assert_eq!(node.record("alice").session_mean_s(), Some(3_600.0));
+    assert_eq!(node.record("alice").last_disconnected, Some(node.now));
+}
+
+#[test]
+fn mistake_04_everybody_lost_at_once_is_an_anchor_still() {
+    let mut node = Node::new(vec![]);
+    for name in ["alice", "bob"] {
+        node.come(name);
+    }
+    for name in ["alice", "bob"] {
+        node.tell(Input::Disconnected { peer: key(name) });
+    }
+    node.pass(SECOND * 600);
+    node.tell(Input::Shutdown);
+    let saved = node.stored();
+    assert!(saved.peers.iter().all(|record| record.control.anchor));
+    assert_eq!(saved.peers.len(), 2);
+}
+
+#[test]
+fn who_left_alone_is_no_anchor() {
+    let mut node = Node::new(vec![]);
+    for name in ["alice", "bob"] {
+        node.come(name);
+    }
+    node.tell(Input::Disconnected { peer: key("bob") });
+    node.pass(SECOND * 61);
+    assert!(node.record("alice").control.anchor);
+    assert!(!node.record("bob").control.anchor);
+}
+
+#[test]
+fn a_lost_friend_is_dialled_again_at_once_and_a_short_visitor_later() {
+    let mut node = Node::new(friends(1));
+    let dial = node.dial_of("p0").unwrap().clone();
+    node.answer(&dial);
+    node.pass(SECOND * 600);
+    node.dials.clear();
+    node.tell(Input::Disconnected { peer: key("p0") });
+    let again = node.dial_of("p0").expect("at once").clone();
+    node.answer(&again);
+    node.dials.clear();
+    node.tell(Input::Disconnected { peer: key("p0") });
+    assert!(node.dial_of("p0").is_none(), "it hung up on us");
+    node.pass(SECOND * 3);
+    assert!(node.dial_of("p0").is_some());
+}
+
+#[test]
+fn after_sleep_old_connections_must_show_life_and_others_are_dialled() {
+    let mut node = Node::new(friends(40));
+    for dial in node.dials.clone().into_iter().take(8) {
+        node.answer(&dial);
+    }
+    let connected: Vec<_> = node.dials[..8]
+        .iter()
+        .flat_map(|dial| dial.peer.clone())
+        .collect();
+    node.dials.clear();
+    node.now = node.now + HOUR; // the lid was closed: no input for an hour
+    node.tell(Input::Tick);
+    assert!(node.dials.len() >= 12, "{}", node.dials.len());
+    node.tell(Input::Received {
+        peer: connected[0].clone(),
+    });
+    for dial in node.dials.clone().into_iter().take(8) {
+        node.answer(&dial);
+    }
+    node.pass(SECOND * 21);
+    let sent_away = node.others.iter().filter(|output| {
+        matches!(
+            output,
+            Output::Disconnect {
+                reason: DisconnectReason::Stale,
+                ..
+            }
+        )
+    });
+    assert_eq!(sent_away.count(), 7, "the one that showed life stays");
+    assert!(node.engine.is_connected(&connected[0]));
+}
+
+#[test]
+fn waking_clears_the_backoff_of_friends() {
+    let mut peers = friends(3);
+    for peer in &mut peers {
+        peer.control.backoff_until = Some(START + HOUR);
+    }
+    let mut node = Node::new(peers);
+    assert!(node.dials.is_empty());
+    node.tell(Input::Woke);
+    assert_eq!(node.dials.len(), 3);
+}
+
+#[test]
+fn a_place_remembers_which_addresses_worked_there() {
+    let mut node = Node::new(friends(1));
+    let moved = |place: &[u8]| Input::Moved {
+        own: vec![],
+        networks: vec![LocalNetwork::new("192.168.1.9".parse().unwrap(), 24)],
+        place: Some(place.to_vec()),
+    };
+    node.tell(moved(b"home"));
+    let dial = node.dial_of("p0").unwrap().clone();
+    node.answer(&dial);
+    assert_eq!(node.record("p0").addresses[0].places.len(), 1);
+    let saved = serde_json::to_string(&node.stored().peers).unwrap();
+    assert!(
+        !saved.contains("home"),
+        "the name of the place is not written down"
+    );
+}
+
+#[test]
+fn a_feeler_tests_hearsay_and_leaves() {
+    let config = Config {
+        target: 1,
+        low_water: 1,
+        ..Config::default()
+    };
+    let mut node = Node::with(config, Snapshot::default());
+    node.come("alice");
+    node.tell(heard(&["bob"]));
+    node.pass(SECOND * 121);
+    let dial = node.dial_of("bob").expect("a feeler").clone();
+    assert_eq!(dial.lane, Lane::Feeler);
+    node.answer(&dial);
+    assert_eq!(node.record("bob").pool(), Pool::Proven);
+    let done = Output::Disconnect {
+        peer: key("bob"),
+        reason: DisconnectReason::FeelerDone,
+    };
+    assert!(node.others.contains(&done));
+}
+
+#[test]
+fn what_a_peer_says_of_itself_is_believed_as_far_as_it_can_know() {
+    let mut node = Node::new(vec![]);
+    node.come("alice");
+    let addresses = [
+        "/ip4/5.6.7.8/tcp/1",
+        "/ip4/127.0.0.1/tcp/1",
+        "/ip4/192.0.2.1/tcp/1",
+    ];
+    node.tell(Input::Identified(Identified {
+        peer: key("alice"),
+        addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        agent: "alice/1.0\n".into(),
+        protocols: vec!["/libp2p/circuit/relay/0.2.0/hop".into()],
+        public_key: vec![1, 2, 3],
+        scope: Scope::Public,
+    }));
+    let alice = node.record("alice");
+    assert_eq!(alice.addresses.len(), 1);
+    assert_eq!(alice.addresses[0].source, Source::Own);
+    assert_eq!(&**alice.role.agent.as_ref().unwrap(), "alice/1.0");
+    assert!(alice.role.relay);
+}
+
+#[test]
+fn a_blocked_peer_is_sent_away_and_not_dialled() {
+    let mut node = Node::new(friends(1));
+    let dial = node.dial_of("p0").unwrap().clone();
+    node.answer(&dial);
+    node.command(Command::Block {
+        peer: key("p0"),
+        span: HOUR,
+    });
+    let sent = Output::Disconnect {
+        peer: key("p0"),
+        reason: DisconnectReason::Blocked,
+    };
+    assert!(node.others.contains(&sent));
+    node.tell(Input::Disconnected { peer: key("p0") });
+    node.dials.clear();
+    node.pass(SECOND * 30);
+    assert!(node.dial_of("p0").is_none());
+    node.come("p0");
+    assert!(!node.engine.is_connected(&key("p0")));
+    node.command(Command::Unblock(key("p0")));
+    assert!(node.dial_of("p0").is_some());
+}
+
+#[test]
+fn forgetting_is_for_good() {
+    let mut node = Node::new(friends(2));
+    node.pass(SECOND * 6);
+    node.command(Command::Forget(key("p0")));
+    assert!(node.engine.peer(&key("p0")).is_none());
+    // A page of the store read before the deletion arrives late.
+    node.tell(Input::Loaded(vec![met("p0", 0, HOUR, 20.0)]));
+    assert!(node.engine.peer(&key("p0")).is_none());
+    node.pass(SECOND * 6);
+    assert!(
+        node.commits
+            .iter()
+            .any(|changes| changes.forgotten == [key("p0")])
+    );
+}
+
+#[test]
+fn more_peers_are_looked_for_once_somebody_answers() {
+    let mut node = Node::new(vec![]);
+    node.pass(SECOND * 5);
+    assert!(
+        !node.others.contains(&Output::Discover),
+        "there is nobody to ask"
+    );
+    node.come("alice");
+    assert!(node.others.contains(&Output::Discover));
+    node.others.clear();
+    node.pass(SECOND * 121);
+    assert_eq!(
+        node.others
+            .iter()
+            .filter(|output| **output == Output::Discover)
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn what_is_loaded_is_put_right_and_told() {
+    let mut peers = friends(1);
+    peers[0].last_seen = Some(START + DAY);
+    let node = Node::new(peers);
+    assert!(matches!(
+        node.events[..],
+        [Event::Repaired { values: 1 }, ..]
+    ));
+    assert_eq!(node.record("p0").last_seen, Some(START));
+}
+
+#[test]
+fn a_peer_heard_of_before_its_page_was_read_keeps_both_halves() {
+    let mut node = Node::new(vec![]);
+    node.come("p0");
+    node.tell(Input::Loaded(friends(1)));
+    let record = node.record("p0");
+    assert_eq!(record.last_connected, Some(START));
+    assert_eq!(record.evidence.dials_ok.latest(), 5.0);
+    assert_eq!(record.addresses.len(), 1);
+}
+
+#[test]
+fn a_failing_dial_backs_off_longer_each_time() {
+    let mut node = Node::new(friends(1));
+    let mut longest = Duration::ZERO;
+    for _ in 0..10 {
+        while node.dials.is_empty() {
+            node.pass(SECOND);
+        }
+        let dial = node.dials.remove(0);
+        node.fail(&dial, Failure::Refused);
+        let until = node.record("p0").control.backoff_until.unwrap();
+        let wait = until.since(node.now);
+        assert!((SECOND..=HOUR).contains(&wait), "{wait:?}");
+        longest = longest.max(wait);
+    }
+    assert!(longest > SECOND * 60, "{longest:?}");
+}
