@@ -9,7 +9,7 @@ use common::{
     silent_listener, state, until, url,
 };
 use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::SwarmEvent};
-use rejoin::{Config, Event, Pool};
+use rejoin::{Config, Event, Pool, Source};
 
 // Mistake 17: one dead peer holding up a batch.
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +132,9 @@ async fn a_blocked_peer_is_not_let_in() {
     let alice = Keypair::generate_ed25519();
     let peer = alice.public().to_peer_id();
     let mut bob = node(&Keypair::generate_ed25519(), "memory:");
-    bob.behaviour_mut().block(peer, Duration::from_secs(3_600));
+    let memory = bob.behaviour_mut();
+    memory.heard(Source::Manual, peer, [closed_port().await]);
+    memory.block(peer, Duration::from_secs(3_600));
     let address = listen(&mut bob, "/ip4/127.0.0.1/tcp/0").await;
 
     let mut alice = node(&alice, "memory:");
