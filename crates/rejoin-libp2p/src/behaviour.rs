@@ -98,7 +98,8 @@ const PROTOCOL_VERSION: &str = "rejoin/1";
 /// through and dials whom it remembers. It keeps every connection open that the engine does not
 /// want closed.
 ///
-/// Dropping it saves what is unsaved, waiting for that no longer than 1.5 seconds.
+/// Dropping it saves what is unsaved, waiting for that no longer than 1.5 seconds (a store may take
+/// half a second more to close).
 pub struct Behaviour {
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,

@@ -10,6 +10,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rejoin_core::Time;
 
+/// The time now, for whoever opens a store before there is a behaviour.
+pub fn now() -> Time {
+    Clock::start().peek()
+}
+
 /// Never runs backwards, and goes on while the machine sleeps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {

@@ -1,6 +1,6 @@
 //! What went wrong with an address, in the engine's words. A transport's error arrives boxed and
 //! nested, its types depend on how the transport was built; so the causes are walked from the
-//! outside in, and only where none of them is an I/O error with a kind, its words are read. What a
+//! outside in, and only where none of them is an I/O error with a kind, the words are read. What a
 //! failure means for a peer is the engine's business.
 
 use std::{error::Error, io};
@@ -15,14 +15,14 @@ const CAUSES_MAX: usize = 32;
 pub(crate) fn failure_of(error: &TransportError<io::Error>) -> Failure {
     match error {
         TransportError::MultiaddrNotSupported(_) => Failure::Unsupported,
-        TransportError::Other(error) => of_kind(error).unwrap_or_else(|| of_words(error)),
+        TransportError::Other(error) => of_kind(error)
+            .or_else(|| of_number(error))
+            .unwrap_or_else(|| of_words(error)),
     }
 }
 
 /// Reads the kind of the innermost I/O error that has one.
 fn of_kind(error: &io::Error) -> Option<Failure> {
-    use io::ErrorKind as Kind;
-
     let mut found = None;
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     for _ in 0..CAUSES_MAX {
@@ -31,26 +31,41 @@ fn of_kind(error: &io::Error) -> Option<Failure> {
             next = cause.source();
             continue;
         };
-        found = match io.kind() {
-            Kind::ConnectionRefused => Some(Failure::Refused),
-            Kind::TimedOut => Some(Failure::Silent),
-            Kind::NetworkUnreachable
-            | Kind::HostUnreachable
-            | Kind::NetworkDown
-            | Kind::AddrNotAvailable => Some(Failure::Unreachable),
-            // Somebody was there and hung up, or spoke another language.
-            Kind::ConnectionReset
-            | Kind::ConnectionAborted
-            | Kind::BrokenPipe
-            | Kind::UnexpectedEof
-            | Kind::InvalidData => Some(Failure::Handshake),
-            Kind::Unsupported => Some(Failure::Unsupported),
-            _ => found,
-        };
+        found = told_by(io.kind()).or(found);
         // `source` of a boxing I/O error skips what it boxes.
         next = io.get_ref().map(|inner| inner as &(dyn Error + 'static));
     }
     found
+}
+
+fn told_by(kind: io::ErrorKind) -> Option<Failure> {
+    use io::ErrorKind as Kind;
+
+    Some(match kind {
+        Kind::ConnectionRefused => Failure::Refused,
+        Kind::TimedOut => Failure::Silent,
+        Kind::NetworkUnreachable
+        | Kind::HostUnreachable
+        | Kind::NetworkDown
+        | Kind::AddrNotAvailable => Failure::Unreachable,
+        // Somebody was there and hung up, or spoke another language.
+        Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::BrokenPipe
+        | Kind::UnexpectedEof
+        | Kind::InvalidData => Failure::Handshake,
+        Kind::Unsupported => Failure::Unsupported,
+        _ => return None,
+    })
+}
+
+/// A choice between transports hides the error of the one chosen, but not its words; those of the
+/// operating system's errors end in their number, in every language.
+fn of_number(error: &io::Error) -> Option<Failure> {
+    let words = error.to_string();
+    let (_, after) = words.rsplit_once("(os error ")?;
+    let (number, _) = after.split_once(')')?;
+    told_by(io::Error::from_raw_os_error(number.parse().ok()?).kind())
 }
 
 /// The types of time-outs and upgrades are generic over the whole transport and cannot be named
@@ -68,6 +83,10 @@ fn of_words(error: &io::Error) -> Failure {
         Failure::Other
     }
 }
+
+#[cfg(test)]
+#[path = "failure_tests.rs"]
+mod real_dials;
 
 #[cfg(test)]
 mod tests {

@@ -20,5 +20,7 @@ mod translator;
 mod way;
 
 pub use behaviour::{Behaviour, Blocked, Setup};
+pub use clock::now;
 pub use event::Event;
+pub use libp2p::identity::PublicKey;
 pub use shelf::{Answer, Shelf};

@@ -6,7 +6,7 @@ mod fixtures;
 
 use std::{hint::black_box, time::Duration};
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 use rejoin_core::{Changes, Counts, PeerDelta, decay::Decayed};
 use rejoin_store::PeerStore;
 
@@ -25,6 +25,7 @@ fn stores(c: &mut Criterion) {
 
             let mut group = c.benchmark_group(scheme);
             group.sample_size(10);
+            group.sampling_mode(SamplingMode::Flat);
             group.warm_up_time(Duration::from_millis(if large { 1 } else { 200 }));
             group.measurement_time(Duration::from_millis(if large { 10 } else { 1_000 }));
             let mut bench = |name: &str, step: &mut dyn FnMut()| {

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use rejoin_core::{Memory, PeerKey, PeerRecord, Time};
 use serde::de::DeserializeOwned;
 
+use crate::shelf::Shelf;
+
 /// What could be cut out.
 #[derive(Debug, Default)]
 pub(crate) struct Carved {
@@ -47,6 +49,13 @@ pub(crate) fn carve(bytes: &[u8]) -> Carved {
 }
 
 impl Carved {
+    pub(crate) fn shelf(self) -> Shelf {
+        Shelf {
+            memory: self.memory,
+            peers: self.peers,
+        }
+    }
+
     fn keep(&mut self, record: PeerRecord) {
         match self.peers.entry(record.key.clone()) {
             Entry::Vacant(slot) => {

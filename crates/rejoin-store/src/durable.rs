@@ -25,6 +25,8 @@ pub(crate) fn settle(path: PathBuf) -> Result<PathBuf, StoreError> {
         let error = io::ErrorKind::IsADirectory.into();
         return Err(StoreError::file("open", &path)(error));
     }
+    // Wherever the process goes later, the place stays where it is.
+    let path = std::path::absolute(&path).map_err(StoreError::file("find", &path))?;
     let folder = folder(&path);
     fs::create_dir_all(folder).map_err(StoreError::file("create the folder", folder))?;
     if path.is_symlink() {
@@ -42,8 +44,9 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Replaces `path` with `bytes`: after a crash at any point, either all old or all new.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+/// Replaces `path` with `bytes`: after a crash at any point, either all old or all new. What it held
+/// before is kept under the name `old`, if one is given.
+pub(crate) fn replace(path: &Path, bytes: &[u8], old: Option<&Path>) -> Result<(), StoreError> {
     let fresh = beside(path, ".new");
     let write = || {
         let mut file = create_private(&fresh)?;
@@ -55,6 +58,10 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let _ = fs::remove_file(&fresh);
         StoreError::file("write", &fresh)(error)
     })?;
+    // Not before the new bytes are safe: until they are, the old ones need two copies, not two names.
+    if let Some(old) = old {
+        second_name(path, old)?;
+    }
     fs::rename(&fresh, path).map_err(StoreError::file("replace", path))?;
     sync_folder(path)
 }
@@ -130,12 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn a_second_name_keeps_the_old_content_when_the_first_is_replaced() {
+    fn what_a_file_held_before_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let (path, kept) = (folder.path().join("a"), folder.path().join("b"));
-        replace(&path, b"old").unwrap();
-        second_name(&path, &kept).unwrap();
-        replace(&path, b"new").unwrap();
+        replace(&path, b"old", None).unwrap();
+        replace(&path, b"new", Some(&kept)).unwrap();
         assert_eq!(fs::read(&kept).unwrap(), b"old");
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert!(!beside(&path, ".new").exists());
@@ -147,7 +153,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        replace(&path, b"x").unwrap();
+        replace(&path, b"x", None).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

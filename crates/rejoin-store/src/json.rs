@@ -91,25 +91,17 @@ impl JsonStore {
     /// Nothing is there: begins anew, unless something is left of what was.
     fn begin(&mut self, existed: bool) -> Result<(), StoreError> {
         let path = self.path.clone();
-        if !self.document.shelf.peers.is_empty() || self.document.shelf.memory.is_some() {
-            // The file vanished while we had it open; what we know of it is better than nothing.
-            let document = std::mem::take(&mut self.document);
-            self.write(&document)?;
+        // The file may have vanished while we had it open: what we know of it is better than nothing.
+        let mut document = std::mem::take(&mut self.document);
+        document.complete(last_good(&path).unwrap_or_default());
+        if document != Document::default() {
             let peers = document.shelf.peers.len();
-            self.document = document;
-            let from = "what this process still knew".into();
-            self.notices.push(Notice::Restored { path, from, peers });
-            return Ok(());
-        }
-        if let Some(document) = last_good(&path) {
-            let from = durable::beside(&path, LAST_GOOD);
-            let peers = document.shelf.peers.len();
-            self.write(&document)?;
+            self.write(&document, None)?;
             self.take_in(document);
-            self.notices.push(Notice::Restored { path, from, peers });
+            self.notices.push(Notice::Restored { path, peers });
             return Ok(());
         }
-        self.write(&Document::default())?;
+        self.write(&Document::default(), None)?;
         if self.notices.is_empty() {
             self.notices.push(match existed {
                 true => Notice::Empty { path },
@@ -121,23 +113,15 @@ impl JsonStore {
 
     fn salvage(&mut self, why: String, carved: Carved) -> Result<(), StoreError> {
         let salvaged = carved.peers.len();
+        let lost = carved.lost;
         let mut document = Document {
-            shelf: Shelf {
-                memory: carved.memory,
-                peers: carved.peers,
-            },
+            shelf: carved.shelf(),
             ..Document::default()
         };
-        if let Some(good) = last_good(&self.path) {
-            for (key, record) in good.shelf.peers {
-                document.shelf.peers.entry(key).or_insert(record);
-            }
-            document.shelf.memory = document.shelf.memory.or(good.shelf.memory);
-            document.unknown = good.unknown;
-        }
+        document.complete(last_good(&self.path).unwrap_or_default());
         let restored = document.shelf.peers.len() - salvaged;
         let kept = self.set_aside()?;
-        self.write(&document)?;
+        self.write(&document, None)?;
         self.take_in(document);
         self.notices.push(Notice::Damaged {
             path: self.path.clone(),
@@ -145,7 +129,7 @@ impl JsonStore {
             why,
             salvaged,
             restored,
-            lost: carved.lost.saturating_sub(restored),
+            lost: lost.saturating_sub(restored),
         });
         Ok(())
     }
@@ -162,7 +146,7 @@ impl JsonStore {
         Ok(kept)
     }
 
-    fn write(&self, document: &Document) -> Result<(), StoreError> {
+    fn write(&self, document: &Document, old: Option<&Path>) -> Result<(), StoreError> {
         let text = document.text();
         if text.len() > JSON_BYTES_MAX {
             return Err(StoreError::TooLarge {
@@ -171,7 +155,7 @@ impl JsonStore {
                 limit: JSON_BYTES_MAX,
             });
         }
-        durable::replace(&self.path, &text)
+        durable::replace(&self.path, &text, old)
     }
 
     /// Looks again if another process has replaced the file.
@@ -219,8 +203,8 @@ impl PeerStore for JsonStore {
         if !self.document.shelf.apply(changes, self.now) {
             return Ok(());
         }
-        let written = durable::second_name(&self.path, &durable::beside(&self.path, LAST_GOOD))
-            .and_then(|()| self.write(&self.document));
+        let old = durable::beside(&self.path, LAST_GOOD);
+        let written = self.write(&self.document, Some(&old));
         match written {
             Ok(()) => self.stamp = stamp(&self.path),
             // What we hold is not what the file holds: look again before the next use.

@@ -12,6 +12,7 @@ mod notice;
 mod place;
 mod shelf;
 mod sqlite;
+pub mod writer;
 
 use std::fmt;
 

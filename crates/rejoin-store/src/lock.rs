@@ -14,8 +14,8 @@ use crate::{StoreError, durable};
 /// second or two.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Between two looks. Long enough to cost nothing, short enough to go unnoticed.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Between two looks: a look costs a microsecond, and whoever looks rarely seldom gets a turn.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Held until dropped.
 #[derive(Debug)]

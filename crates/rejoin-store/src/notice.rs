@@ -40,12 +40,11 @@ pub enum Notice {
         /// What it seems to be.
         why: String,
     },
-    /// The file was missing or empty, but its last good copy was there.
+    /// The file was gone or empty. What it held was still known, from its last good copy or to this
+    /// process, and has been written back.
     Restored {
         /// The file.
         path: PathBuf,
-        /// Where its content came from.
-        from: PathBuf,
         /// How many peers came back.
         peers: usize,
     },
@@ -66,13 +65,16 @@ impl fmt::Display for Notice {
                 restored,
                 lost,
             } => {
+                let path = path.display();
                 write!(
                     f,
-                    "{} was damaged ({why}); {salvaged} peers were salvaged, {restored} restored \
-                     from the last good copy, {lost} lost; the damaged file is kept as {}",
-                    path.display(),
-                    kept.display()
-                )
+                    "{path} was damaged ({why}); {salvaged} peers were salvaged, "
+                )?;
+                if *restored > 0 {
+                    write!(f, "{restored} restored from the last good copy, ")?;
+                }
+                let kept = kept.display();
+                write!(f, "{lost} lost; the damaged file is kept as {kept}")
             }
             Self::Foreign { path, kept, why } => write!(
                 f,
@@ -80,11 +82,10 @@ impl fmt::Display for Notice {
                 path.display(),
                 kept.display()
             ),
-            Self::Restored { path, from, peers } => write!(
+            Self::Restored { path, peers } => write!(
                 f,
-                "{} was gone; {peers} peers were restored from {}",
-                path.display(),
-                from.display()
+                "{} was gone; {peers} peers that were still known have been written back",
+                path.display()
             ),
         }
     }

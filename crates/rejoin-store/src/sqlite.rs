@@ -27,6 +27,8 @@ pub(crate) struct SqliteStore {
     conn: Connection,
     /// Which file `conn` has open; another process may have put a new one in its place.
     identity: Option<Identity>,
+    /// `conn` stands for nothing: a rebuild has failed half-way.
+    detached: bool,
     now: Time,
     repairs: Repairs,
     notices: Vec<Notice>,
@@ -45,6 +47,7 @@ impl SqliteStore {
         let (conn, notices) = open_sound(&path, now)?;
         let store = Self {
             identity: identity(&path),
+            detached: false,
             path,
             conn,
             now,
@@ -58,7 +61,28 @@ impl SqliteStore {
         let (conn, notices) = open_sound(&self.path, self.now)?;
         self.conn = conn;
         self.identity = identity(&self.path);
+        self.detached = false;
         self.notices.extend(notices);
+        Ok(())
+    }
+
+    /// Makes sure that the file we have open is the one that others see.
+    fn attach(&mut self) -> Result<(), StoreError> {
+        let there = identity(&self.path);
+        if !self.detached && there == self.identity {
+            return Ok(());
+        }
+        // A file removed under us lives on in the connection; what it held must not be lost.
+        let vanished = !self.detached && there.is_none();
+        let held = vanished.then(|| salvage::rows_of(&self.conn).0.shelf());
+        self.reopen()?;
+        let Some(held) = held else { return Ok(()) };
+        salvage::complete(&mut self.conn, &held)
+            .map_err(StoreError::sqlite("restore", &self.path))?;
+        self.notices.push(Notice::Restored {
+            path: self.path.clone(),
+            peers: held.peers.len(),
+        });
         Ok(())
     }
 
@@ -68,9 +92,7 @@ impl SqliteStore {
         doing: &'static str,
         mut work: impl FnMut(&mut Self) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        if identity(&self.path) != self.identity {
-            self.reopen()?;
-        }
+        self.attach()?;
         let result = match work(self) {
             Err(error) if is_damage(&error) => {
                 self.rebuild(error.to_string())?;
@@ -84,6 +106,10 @@ impl SqliteStore {
     fn rebuild(&mut self, why: String) -> Result<(), StoreError> {
         let lock = Lock::take(&self.path)?;
         if identity(&self.path) == self.identity {
+            // Windows cannot replace a file that is open.
+            let stand_in = Connection::open_in_memory();
+            self.conn = stand_in.map_err(StoreError::sqlite("let go of", &self.path))?;
+            self.detached = true;
             self.notices.push(replace(&self.path, why, self.now)?);
         }
         drop(lock);
@@ -247,23 +273,24 @@ fn open_sound(path: &Path, now: Time) -> Result<(Connection, Vec<Notice>), Store
     let _lock = Lock::take(path)?;
     salvage::finish(path)?;
     let mut notices = Vec::new();
-    match std::fs::metadata(path) {
-        Ok(file) if file.len() > 0 => {}
-        Ok(_) if has_log(path) => {}
-        found => {
-            let path = path.to_owned();
-            match found {
-                Ok(_) => notices.push(Notice::Empty { path }),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    notices.push(Notice::Created { path });
-                }
-                Err(error) => return Err(StoreError::file("open", &path)(error)),
-            }
-        }
-    }
-    if !notices.is_empty() {
+    let existed = match std::fs::metadata(path) {
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(StoreError::file("open", path)(error)),
+    };
+    if is_empty(path) {
         durable::create_private(path).map_err(StoreError::file("create", path))?;
         durable::sync_folder(path)?;
+        // SQLite removes the log of an empty database unseen; what is in it may be all there is.
+        if !is_empty(&durable::beside(path, "-wal")) {
+            notices.push(replace(path, "only its log is left".into(), now)?);
+        } else {
+            let path = path.to_owned();
+            notices.push(match existed {
+                true => Notice::Empty { path },
+                false => Notice::Created { path },
+            });
+        }
     }
     let conn = match examine(path)? {
         Found::Sound(conn) => conn,
@@ -324,10 +351,8 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
 /// Rebuilds a damaged database from what it still gives. Under the lock.
 fn replace(path: &Path, why: String, now: Time) -> Result<Notice, StoreError> {
     let carved = salvage::salvage(path)?;
-    let mut shelf = Shelf {
-        memory: carved.memory,
-        peers: carved.peers,
-    };
+    let lost = carved.lost;
+    let mut shelf = carved.shelf();
     shelf.sanitise(now);
     let kept = salvage::rebuild(path, &shelf, now)?;
     Ok(Notice::Damaged {
@@ -336,7 +361,7 @@ fn replace(path: &Path, why: String, now: Time) -> Result<Notice, StoreError> {
         why,
         salvaged: shelf.peers.len(),
         restored: 0,
-        lost: carved.lost,
+        lost,
     })
 }
 
@@ -351,8 +376,9 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn has_log(path: &Path) -> bool {
-    std::fs::metadata(durable::beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
+/// Whether there is nothing at this path, or nothing in it.
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(true, |file| file.len() == 0)
 }
 
 /// Device and number of a file.
@@ -379,3 +405,25 @@ const PROVEN: &str =
 
 const HEARSAY: &str =
     "SELECT key, record FROM peers WHERE pool = 1 AND anchor = 0 ORDER BY rank DESC, key";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_are_read_off_an_index_without_sorting() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0, schema::MIGRATIONS).unwrap();
+        for (sql, index) in [
+            (ANCHORS, "peers_anchors"),
+            (PROVEN, "peers_by_rank"),
+            (HEARSAY, "peers_by_rank"),
+        ] {
+            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = plan.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<_> = steps.map(Result::unwrap).collect();
+            assert_eq!(steps.len(), 1, "{steps:?}");
+            assert!(steps[0].contains(index), "{steps:?}");
+        }
+    }
+}

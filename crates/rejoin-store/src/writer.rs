@@ -56,6 +56,10 @@ pub enum Report {
     Noticed(Notice),
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are four of them at most"
+)]
 enum Job {
     Commit {
         number: u64,

@@ -375,6 +375,42 @@ fn a_row_under_a_wrong_key_or_without_sense_is_left_out_and_counted() {
 }
 
 #[test]
+fn a_log_without_its_database_is_salvaged() {
+    let place = Place::new("sqlite");
+    place.fill(0..10);
+    let mut store = open(&place.url()).store;
+    store.commit(&saving([peer(10)]), NOW).unwrap();
+    let log = fs::read(place.beside("-wal")).unwrap();
+    for main in [None, Some("")] {
+        let place = Place::new("sqlite");
+        fs::write(place.beside("-wal"), &log).unwrap();
+        if let Some(main) = main {
+            fs::write(place.path(), main).unwrap();
+        }
+        let mut opened = open(&place.url());
+        assert!(damage(&opened).0 > 0);
+        assert!(opened.store.get(&key(10)).unwrap().is_some());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_database_removed_while_open_is_written_back() {
+    let place = Place::new("sqlite");
+    place.fill(0..10);
+    let mut store = open(&place.url()).store;
+    fs::remove_file(place.path()).unwrap();
+    store.commit(&saving([peer(10)]), NOW).unwrap();
+    let notices = store.take_notices();
+    assert!(
+        matches!(notices[..], [.., Notice::Restored { peers: 10, .. }]),
+        "{notices:?}"
+    );
+    drop(store);
+    assert_eq!(open(&place.url()).store.count().unwrap(), 11);
+}
+
+#[test]
 fn a_rebuild_cut_short_is_finished_by_the_next_to_open() {
     let (good, place) = (Place::new("sqlite"), Place::new("sqlite"));
     good.fill(0..7);

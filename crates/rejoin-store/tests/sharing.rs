@@ -54,13 +54,25 @@ fn url(scheme: &str, folder: &Path) -> String {
 
 /// Commits one peer of its own and one more dial of a peer all share, many times.
 fn write(url: &str, writer: u64) {
-    let mut store = open(url).store;
+    let mut store = patiently(|| rejoin_store::open(url, NOW)).store;
     for n in 0..PEERS_EACH {
         let mut changes = saving([peer(writer * PEERS_EACH + n)]);
         changes.peers.push(one_more_dial());
-        store.commit(&changes, NOW).unwrap();
+        patiently(|| store.commit(&changes, NOW));
     }
     store.close().unwrap();
+}
+
+/// Tries again for as long as others are in the way, as the error says one may: on a busy machine
+/// sixteen writers without a pause keep each other waiting.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, StoreError>) -> T {
+    loop {
+        match attempt() {
+            Ok(done) => return done,
+            Err(StoreError::Busy { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 fn one_more_dial() -> PeerDelta {

@@ -1,1 +1,13 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+
+mod keeper;
+mod open;
+
+pub use open::{OpenError, open, open_with};
+pub use rejoin_core::{
+    Address, AddressError, Command, Config, DialTrace, Explanation, LocalNetwork, Numbers, PeerKey,
+    PeerRecord, Pool, Severity, Snapshot, Source, Status, Time,
+};
+pub use rejoin_libp2p::{Answer, Behaviour, Blocked, Event, Setup, Shelf};
+pub use rejoin_store::{Notice, StoreError};

@@ -71,6 +71,19 @@ impl Document {
         })
     }
 
+    /// Adds what another one has beside this.
+    pub(crate) fn complete(&mut self, other: Self) {
+        for (key, record) in other.shelf.peers {
+            self.shelf.peers.entry(key).or_insert(record);
+        }
+        if self.shelf.memory.is_none() {
+            self.shelf.memory = other.shelf.memory;
+        }
+        for (name, value) in other.unknown {
+            self.unknown.entry(name).or_insert(value);
+        }
+    }
+
     pub(crate) fn text(&self) -> Vec<u8> {
         let written = Written {
             rejoin: KIND,

@@ -10,8 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rejoin_core::{Memory, Time};
-use rusqlite::Connection;
+use rejoin_core::Time;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{rows, schema};
 use crate::{
@@ -65,8 +65,11 @@ pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
             _ => {}
         }
     }
-    let mut carved = Carved::default();
-    if !read_rows(&copy, &mut carved).unwrap_or(false) {
+    let (mut carved, whole) = match schema::connect(&copy) {
+        Ok(conn) => rows_of(&conn),
+        Err(_) => (Carved::default(), false),
+    };
+    if !whole {
         for suffix in ["", WAL] {
             let from = beside(path, suffix);
             let pages = read_bytes(&from).map_err(StoreError::file("read", &from))?;
@@ -84,38 +87,53 @@ pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
     Ok(carved)
 }
 
-/// Reads rows from both ends towards the damage. Says whether all of them could be read.
-fn read_rows(path: &Path, carved: &mut Carved) -> rusqlite::Result<bool> {
-    let conn = schema::connect(path)?;
-    let memory: rusqlite::Result<String> =
-        conn.query_one("SELECT json FROM memory WHERE id = 1", [], |row| row.get(0));
-    let mut whole =
-        !matches!(&memory, Err(error) if *error != rusqlite::Error::QueryReturnedNoRows);
+/// Reads what is in a database, from both ends towards the damage if there is any. Says whether all
+/// of it could be read.
+pub(super) fn rows_of(conn: &Connection) -> (Carved, bool) {
+    let mut carved = Carved::default();
+    let memory = rows::saved_memory(conn);
+    let has_memory = memory.is_ok();
     carved.memory = memory
         .ok()
-        .and_then(|json| serde_json::from_str::<Memory>(&json).ok());
-    for order in ["ASC", "DESC"] {
-        let sql = format!("SELECT key, record FROM peers NOT INDEXED ORDER BY id {order}");
-        let mut statement = conn.prepare(&sql)?;
-        let mut found = statement.query([])?;
-        let all = loop {
-            match found.next() {
-                Ok(Some(row)) => match rows::record(row) {
-                    Some(record) => {
-                        carved.peers.insert(record.key.clone(), record);
-                    }
-                    None => carved.lost += 1,
-                },
-                Ok(None) => break true,
-                Err(_) => break false,
-            }
-        };
-        if all {
-            return Ok(whole);
-        }
-        whole = false;
+        .flatten()
+        .and_then(|json| serde_json::from_str(&json).ok());
+    let forward = read_rows(conn, "ASC", &mut carved).is_ok();
+    if !forward {
+        // How far this comes does not matter: the pages are searched in any case.
+        let _ = read_rows(conn, "DESC", &mut carved);
     }
-    Ok(whole)
+    (carved, has_memory && forward)
+}
+
+fn read_rows(conn: &Connection, order: &str, carved: &mut Carved) -> rusqlite::Result<()> {
+    let sql = format!("SELECT key, record FROM peers NOT INDEXED ORDER BY id {order}");
+    let mut statement = conn.prepare(&sql)?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        match rows::record(row) {
+            Some(record) => {
+                carved.peers.insert(record.key.clone(), record);
+            }
+            None => carved.lost += 1,
+        }
+    }
+    Ok(())
+}
+
+/// Adds what is missing in a sound database.
+pub(super) fn complete(conn: &mut Connection, shelf: &Shelf) -> rusqlite::Result<()> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for record in shelf.peers.values() {
+        if rows::saved(&tx, &record.key)?.is_none() {
+            rows::put(&tx, record, &rows::text(record))?;
+        }
+    }
+    if let Some(memory) = &shelf.memory
+        && rows::saved_memory(&tx)?.is_none()
+    {
+        rows::put_memory(&tx, &rows::text(memory))?;
+    }
+    tx.commit()
 }
 
 fn build(path: &Path, shelf: &Shelf) -> Result<(), StoreError> {
@@ -125,21 +143,10 @@ fn build(path: &Path, shelf: &Shelf) -> Result<(), StoreError> {
         // One file and no log, so that it can be renamed; durable before it is.
         conn.pragma_update(None, "synchronous", "full")?;
         schema::migrate(&mut conn, 0, schema::MIGRATIONS)?;
-        fill(&mut conn, shelf)?;
+        complete(&mut conn, shelf)?;
         conn.close().map_err(|(_, error)| error)
     };
     fill().map_err(StoreError::sqlite("rebuild", path))
-}
-
-fn fill(conn: &mut Connection, shelf: &Shelf) -> rusqlite::Result<()> {
-    let tx = conn.transaction()?;
-    for record in shelf.peers.values() {
-        rows::put(&tx, record, &rows::text(record))?;
-    }
-    if let Some(memory) = &shelf.memory {
-        rows::put_memory(&tx, &rows::text(memory))?;
-    }
-    tx.commit()
 }
 
 /// Whether the file begins like text, which no database does, not even a broken one. Records in the

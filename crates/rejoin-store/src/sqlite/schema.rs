@@ -45,6 +45,8 @@ pub(super) fn settle(conn: &Connection) -> rusqlite::Result<()> {
     // What is committed survives a power cut; on macOS that takes more than fsync.
     conn.pragma_update(None, "synchronous", "full")?;
     conn.pragma_update(None, "fullfsync", true)?;
+    // A log that one large commit has blown up is cut back.
+    conn.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_MAX, |_| Ok(()))?;
     // What is forgotten is not left readable in free pages.
     conn.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     Ok(())
@@ -103,6 +105,9 @@ pub(super) fn flaw(conn: &Connection) -> rusqlite::Result<Option<String>> {
 /// 16 MiB, which a quick check goes through in some ten milliseconds: a start must not take longer
 /// because there is more to remember.
 const CHECKED_PAGES_MAX: u32 = 4096;
+
+/// Four times what SQLite lets the log grow to before it writes it back.
+const LOG_BYTES_MAX: u32 = 16 << 20;
 
 #[cfg(test)]
 mod tests {
