@@ -80,7 +80,8 @@ struct Schedule {
     prune_at: Time,
     /// The target has been reached since connections were last missing.
     satisfied: bool,
-    stopping: bool,
+    /// We are about to stop; the number is how many commits had failed in a row by then.
+    stopping: Option<u32>,
 }
 
 impl Engine {
@@ -98,7 +99,7 @@ impl Engine {
                 discover_at: now,
                 prune_at: now + config.prune_every,
                 satisfied: false,
-                stopping: false,
+                stopping: None,
             },
             reach: Reach::new(config.me.clone()),
             config,
@@ -180,8 +181,8 @@ impl Engine {
         let now = self.schedule.now;
         let due = |at: Time, reason| Some(Timeout { at, reason });
         let saving = self.book.unsaved().timeout(&self.config);
-        if self.schedule.stopping {
-            return saving.filter(|_| self.book.unsaved().status().failures == 0);
+        if self.schedule.stopping.is_some() {
+            return saving.filter(|_| self.is_worth_saving());
         }
         let missing = self.missing() > 0;
         let probing = self.guard.probe_at();
@@ -616,7 +617,7 @@ impl Engine {
     }
 
     fn connect(&mut self, now: Time, peer: Option<PeerKey>, addresses: Vec<Address>) {
-        if self.schedule.stopping {
+        if self.schedule.stopping.is_some() {
             return;
         }
         let Some(peer) = peer else {
@@ -654,7 +655,8 @@ impl Engine {
     }
 
     fn shutdown(&mut self, now: Time) {
-        self.schedule.stopping = true;
+        let failures = self.book.unsaved().status().failures;
+        self.schedule.stopping.get_or_insert(failures);
         for dial in self.dialer.in_lanes(&Lane::ALL) {
             self.cancel(now, dial);
         }
@@ -662,16 +664,23 @@ impl Engine {
 
     /// Does whatever is due.
     fn drive(&mut self, now: Time) {
-        if !self.schedule.stopping {
+        if self.schedule.stopping.is_none() {
             self.give_up_expired(now);
             self.fill_up(now);
             self.keep_house(now);
         }
-        let failing = self.book.unsaved().status().failures > 0;
-        let hurry = self.schedule.stopping && !failing;
+        let hurry = self.schedule.stopping.is_some() && self.is_worth_saving();
         if let Some(changes) = self.book.begin_commit(now, hurry, &self.config) {
             self.outputs.push_back(Output::Commit(changes));
         }
+    }
+
+    /// While stopping, a commit that fails is the last one: a broken disk must not hold us up.
+    fn is_worth_saving(&self) -> bool {
+        let failures = self.book.unsaved().status().failures;
+        self.schedule
+            .stopping
+            .is_none_or(|before| failures <= before)
     }
 
     fn give_up_expired(&mut self, now: Time) {
@@ -930,7 +939,7 @@ impl Engine {
             "more connections tracked than allowed"
         );
         assert!(
-            !self.schedule.stopping || self.dialer.is_empty(),
+            self.schedule.stopping.is_none() || self.dialer.is_empty(),
             "a dial in the air while stopping"
         );
         assert!(
