@@ -4,13 +4,13 @@
 #[path = "../tests/fixtures/mod.rs"]
 mod fixtures;
 
-use std::{hint::black_box, time::Duration};
+use std::{cell::RefCell, hint::black_box, time::Duration};
 
-use criterion::{BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 use rejoin_core::{Changes, Counts, PeerDelta, decay::Decayed};
 use rejoin_store::PeerStore;
 
-use fixtures::{NOW, open, peer, saving};
+use fixtures::{NOW, forgetting, key, open, peer, saving};
 
 const SIZES: [u64; 3] = [100, 10_000, 100_000];
 
@@ -28,37 +28,57 @@ fn stores(c: &mut Criterion) {
             group.sampling_mode(SamplingMode::Flat);
             group.warm_up_time(Duration::from_millis(if large { 1 } else { 200 }));
             group.measurement_time(Duration::from_millis(if large { 10 } else { 1_000 }));
-            let mut bench = |name: &str, step: &mut dyn FnMut()| {
-                group.bench_function(BenchmarkId::new(name, size), |b| b.iter(&mut *step));
-            };
-
+            // Reads before writes, so that they meet as many peers as their name says.
             let mut store = open(&url).store;
-            let mut next = size;
-            bench("commit one new", &mut || {
-                next += 1;
-                commit(&mut *store, &saving([peer(next)]));
-            });
-            bench("commit evidence of one", &mut || {
-                next += 1;
-                commit(&mut *store, &evidence(next % size, next));
-            });
-            if !large {
-                bench("commit 1000 new", &mut || {
-                    commit(&mut *store, &saving((next + 1..=next + 1_000).map(peer)));
-                    next += 1_000;
-                });
-            }
             for k in [5, 20] {
-                bench(&format!("best {k}"), &mut || {
-                    black_box(store.best(k).expect("a sound store"));
+                group.bench_function(BenchmarkId::new(format!("best {k}"), size), |b| {
+                    b.iter(|| black_box(store.best(k).expect("a sound store")));
                 });
             }
-            drop(store);
-            bench("reopen to best 20", &mut || {
-                let mut store = open(&url).store;
-                black_box(store.memory().expect("a sound store"));
-                black_box(store.best(20).expect("a sound store"));
+            store.close().expect("a sound store");
+            group.bench_function(BenchmarkId::new("reopen to best 20", size), |b| {
+                b.iter(|| {
+                    let mut store = open(&url).store;
+                    black_box(store.memory().expect("a sound store"));
+                    black_box(store.best(20).expect("a sound store"));
+                });
             });
+
+            let store = RefCell::new(open(&url).store);
+            let mut next = size;
+            let mut commits = |name, mut changes: Box<dyn FnMut() -> (Changes, Changes)>| {
+                let mut undo = Changes::default();
+                group.bench_function(BenchmarkId::new(name, size), |b| {
+                    let prepare = || {
+                        commit(&store, &undo);
+                        let (changes, after) = changes();
+                        undo = after;
+                        changes
+                    };
+                    let work = |changes| commit(&store, &changes);
+                    b.iter_batched(prepare, work, BatchSize::PerIteration);
+                });
+                commit(&store, &undo);
+            };
+            commits(
+                "commit one new",
+                Box::new(|| (saving([peer(size)]), forgetting([key(size)]))),
+            );
+            commits(
+                "commit evidence of one",
+                Box::new(move || {
+                    next += 1;
+                    (evidence(next % size, next), Changes::default())
+                }),
+            );
+            let batch = size..size + 1_000;
+            commits(
+                "commit 1000 new",
+                Box::new(move || {
+                    let undo = forgetting(batch.clone().map(key));
+                    (saving(batch.clone().map(peer)), undo)
+                }),
+            );
             group.finish();
         }
     }
@@ -66,11 +86,13 @@ fn stores(c: &mut Criterion) {
 
 fn fill(url: &str, size: u64) {
     let mut store = open(url).store;
-    commit(&mut *store, &saving((0..size).map(peer)));
+    let filling = saving((0..size).map(peer));
+    store.commit(&filling, NOW).expect("room on the disk");
     store.close().expect("a sound store");
 }
 
-fn commit(store: &mut dyn PeerStore, changes: &Changes) {
+fn commit(store: &RefCell<Box<dyn PeerStore + Send>>, changes: &Changes) {
+    let mut store = store.borrow_mut();
     store.commit(changes, NOW).expect("room on the disk");
 }
 

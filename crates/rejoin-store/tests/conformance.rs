@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rejoin_core::{
-    Changes, Counts, PeerDelta, PeerKey, PeerRecord, Pool, Time, decay::Decayed, score,
+    Changes, Counts, PeerDelta, PeerKey, PeerRecord, Pool, Time, decay::Decayed, score, text::Text,
 };
 use rejoin_store::{PeerStore, Repairs};
 use tempfile::TempDir;
@@ -203,19 +203,25 @@ fn the_secret_of_the_first_is_kept_and_survival_adds_up(shelf: &Shelf) {
 
 fn times_ahead_of_now_are_clamped_and_do_not_win(shelf: &Shelf) {
     let ahead = Time::from_millis(NOW.as_millis() * 2);
+    let named = |name: &str| PeerRecord {
+        display_name: Some(Text::new(name)),
+        ..peer(0)
+    };
     let mut store = shelf.open();
-    let mut record = peer(1);
+    let mut record = named("old");
     record.last_seen = Some(ahead);
     store.commit(&saving([record]), ahead).unwrap();
     store = shelf.reopen(store);
     if shelf.scheme == "memory" {
         return; // its clock has never been set back
     }
-    assert_eq!(store.get(&key(1)).unwrap().unwrap().last_seen, Some(NOW));
+    assert_eq!(store.get(&key(0)).unwrap().unwrap().last_seen, Some(NOW));
     assert!(store.repairs().values > 0);
-    store.commit(&saving([peer(1)]), NOW).unwrap();
+    store.commit(&saving([named("new")]), NOW).unwrap();
     store = shelf.reopen(store);
-    assert_eq!(store.get(&key(1)).unwrap().unwrap().last_seen, Some(NOW));
+    let back = store.get(&key(0)).unwrap().unwrap();
+    assert_eq!(back.last_seen, Some(NOW));
+    assert_eq!(back.display_name.as_deref(), Some("new"));
     assert_eq!(store.repairs().values, 0, "the mended value was not saved");
 }
 

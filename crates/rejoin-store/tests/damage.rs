@@ -5,6 +5,7 @@ mod fixtures;
 
 use std::{
     fs,
+    io::{Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -412,14 +413,57 @@ fn a_database_removed_while_open_is_written_back() {
 
 #[test]
 fn a_rebuild_cut_short_is_finished_by_the_next_to_open() {
-    let (good, place) = (Place::new("sqlite"), Place::new("sqlite"));
+    let (good, old, place) = (
+        Place::new("sqlite"),
+        Place::new("sqlite"),
+        Place::new("sqlite"),
+    );
     good.fill(0..7);
-    place.fill(10..12);
-    fs::rename(good.path(), place.beside(".rebuilt")).unwrap();
-    fs::write(place.beside("-wal"), "the log of the old database").unwrap();
-    let mut store = open(&place.url()).store;
-    assert_eq!(store.count().unwrap(), 7);
+    old.fill(10..12);
+    let mut store = open(&old.url()).store;
+    store.commit(&saving((20..40).map(peer)), NOW).unwrap();
+    fs::copy(good.path(), place.beside(".rebuilt")).unwrap();
+    // Played onto the new database, the log of the old one would bring its pages back.
+    for suffix in ["", "-wal"] {
+        fs::copy(old.beside(suffix), place.beside(suffix)).unwrap();
+    }
+    let opened = open(&place.url());
+    assert_eq!(opened.notice, []);
+    let mut store = opened.store;
+    let keys: Vec<_> = all(&mut *store)
+        .into_iter()
+        .map(|record| record.key)
+        .collect();
+    assert_eq!(keys.len(), 7);
+    assert!((0..7).all(|n| keys.contains(&key(n))));
     assert!(!place.beside(".rebuilt").exists());
+}
+
+#[test]
+fn damage_that_shows_only_later_is_mended_on_the_way() {
+    let place = Place::new("sqlite");
+    place.fill(0..300);
+    let mut ours = open(&place.url()).store;
+    assert_eq!(ours.count().unwrap(), 300);
+    // Makes ours read its pages afresh.
+    let mut theirs = open(&place.url()).store;
+    theirs.commit(&saving([peer(300)]), NOW).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .open(place.path())
+        .unwrap();
+    file.seek(SeekFrom::Start(40 * 4096)).unwrap();
+    file.write_all(&[0xa5; 10 * 4096]).unwrap();
+    let found = all(&mut *ours).len();
+    let notices = ours.take_notices();
+    assert!(
+        matches!(notices[..], [Notice::Damaged { .. }]),
+        "{notices:?}, {found} found"
+    );
+    assert!(found >= 250, "{found} of 301");
+    ours.commit(&saving([peer(301)]), NOW).unwrap();
+    #[cfg(unix)] // elsewhere a file that is open cannot be replaced
+    assert!(theirs.get(&key(301)).unwrap().is_some());
 }
 
 #[test]
