@@ -36,8 +36,7 @@ pub struct Config {
     pub dial_timeout_min: Duration,
     /// A dial is given up after this at the latest.
     pub dial_timeout_max: Duration,
-    /// A dial is given up when another peer waits and this many dials are in the air already, but
-    /// not before this.
+    /// A dial gives up its place to somebody who waits for one after this at the latest.
     pub give_way_after: Duration,
     /// One start in this many goes to a peer that is not next in order.
     pub explore_one_in: usize,

@@ -58,7 +58,10 @@ pub struct Flight {
     pub began: Time,
     /// How old the acquaintance was, and how long the peer had been out of sight, if it was proven.
     pub absent: Option<(Duration, Duration)>,
+    /// How many racing dials began before it.
+    place: usize,
     overdue_at: Time,
+    gives_way_at: Time,
     deadline: Time,
     groups: Vec<Netgroup>,
 }
@@ -66,7 +69,11 @@ pub struct Flight {
 /// How the race has gone so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Race {
+    since: Time,
+    began: Option<Time>,
     starts: usize,
+    /// How many dials it began with.
+    burst: usize,
     anchors: usize,
     answered: u32,
     failed: u32,
@@ -112,15 +119,20 @@ const PINNED_WORTH: f64 = 1e6;
 
 impl Dialer {
     /// A race begins anew.
-    pub fn restart(&mut self) {
-        self.race = Race::default();
+    pub fn restart(&mut self, now: Time) {
+        self.race = Race {
+            since: now,
+            ..Race::default()
+        };
         self.stale = true;
     }
 
-    /// Whether the first burst has failed altogether: nobody answered, nobody is in the air.
-    pub fn memory_failed(&self) -> bool {
-        self.race.answered == 0 && self.race.failed > 0 && self.racing(None) == 0
-            || self.race.answered == 0 && self.race.failed as usize >= FIRST_FAILURES
+    /// Whether nobody of the first burst answered in the time it should have needed.
+    pub fn memory_failed(&self, now: Time) -> bool {
+        let hopeful = |flight: &Flight| {
+            is_racing(flight.lane) && flight.place < self.race.burst && now < flight.overdue_at
+        };
+        self.race.starts > 0 && self.race.answered == 0 && !self.flights.values().any(hopeful)
     }
 
     /// Somebody became worth dialling, or no longer is: the order has to be made anew.
@@ -186,14 +198,17 @@ impl Dialer {
     }
 
     /// How many fresh dials it takes to fill what is missing, by the share that answered so far.
-    /// Overdue dials count as failed: most of them will.
     fn fresh_wanted(&self, now: Time, missing: usize) -> usize {
+        (missing as f64 / self.share_answering(now)).ceil() as usize
+    }
+
+    /// The share of what we remember that seems to answer, above 0. Overdue dials count as failed:
+    /// most of them will.
+    fn share_answering(&self, now: Time) -> f64 {
         let overdue = (self.racing(None) - self.racing(Some(now))) as f64;
         let answered = f64::from(self.race.answered);
         let judged = answered + f64::from(self.race.failed) + overdue;
-        let share =
-            (answered + ANSWER_PRIOR * ANSWER_PRIOR_WEIGHT) / (judged + ANSWER_PRIOR_WEIGHT);
-        (missing as f64 / share).ceil() as usize
+        (answered + ANSWER_PRIOR * ANSWER_PRIOR_WEIGHT) / (judged + ANSWER_PRIOR_WEIGHT)
     }
 
     /// The next peer in order, with the addresses to try; `anyway` ignores that it rests.
@@ -277,6 +292,9 @@ impl Dialer {
         self.queued = Some(now);
         self.ready_at = None;
         self.queue.clear();
+        // What the race has shown of the memory so far holds for the rest of it, but not for those
+        // we have heard of meanwhile.
+        let staleness = (self.share_answering(now) / ANSWER_PRIOR).min(1.0);
         for record in scene.book.iter() {
             if record.role.bootstrap || record.is_blocked(now) || scene.reach.is_me(&record.key) {
                 continue;
@@ -294,6 +312,8 @@ impl Dialer {
                 self.ready_at = Some(self.ready_at.map_or(ready_at, |first| first.min(ready_at)));
             }
             let outlook = look(scene, record, &addresses);
+            let known_for_long = record.first_seen < self.race.since;
+            let staleness = if known_for_long { staleness } else { 1.0 };
             let pinned = if record.control.pinned {
                 PINNED_WORTH
             } else {
@@ -301,7 +321,7 @@ impl Dialer {
             };
             self.queue.push(Candidate {
                 key: record.key.clone(),
-                worth: outlook.worth() + pinned,
+                worth: outlook.worth() * staleness + pinned,
                 group: addresses.first().map(|known| Netgroup::of(&known.address)),
                 anchor: record.control.anchor,
             });
@@ -388,8 +408,13 @@ impl Dialer {
     ) -> Dial {
         let id = DialId(self.next_id);
         self.next_id += 1;
+        let place = self.race.starts;
         if is_racing(lane) {
             self.race.starts += 1;
+            // All that begins in the same moment, before anything is known.
+            if *self.race.began.get_or_insert(scene.now) == scene.now && self.race.failed == 0 {
+                self.race.burst = self.race.starts;
+            }
         }
         if let Some(peer) = &peer {
             self.by_peer.insert(peer.clone(), id);
@@ -404,6 +429,8 @@ impl Dialer {
                 lane,
                 began,
                 absent,
+                place,
+                gives_way_at: began + outlook.gives_way_after(scene.config),
                 overdue_at: began + outlook.overdue_after(scene.config),
                 deadline: began + outlook.timeout(scene.config),
             },
@@ -445,13 +472,14 @@ impl Dialer {
         expired.map(|(id, _)| *id).collect()
     }
 
-    /// The dial that makes room if somebody else is waiting: the longest in the air, if it has had
-    /// far more time than it should have needed.
-    pub fn give_way(&self, now: Time, config: &Config) -> Option<DialId> {
-        let overdue = self.flights.iter().filter(|(_, flight)| {
-            is_racing(flight.lane) && now.since(flight.began) >= config.give_way_after
-        });
-        overdue
+    /// The dial that makes room if somebody else is waiting: the longest in the air of those that
+    /// have had far more time than they should have needed.
+    pub fn give_way(&self, now: Time) -> Option<DialId> {
+        let patient = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| is_racing(flight.lane) && now >= flight.gives_way_at);
+        patient
             .min_by_key(|(_, flight)| flight.began)
             .map(|(id, _)| *id)
     }
@@ -469,6 +497,8 @@ impl Dialer {
         self.flights.values().fold(None, |first, flight| {
             let next = if now < flight.overdue_at {
                 due(flight.overdue_at, "a dial to answer")
+            } else if now < flight.gives_way_at {
+                due(flight.gives_way_at, "an overdue dial to give way")
             } else {
                 due(flight.deadline, "an overdue dial to be given up")
             };
@@ -481,10 +511,6 @@ impl Dialer {
         self.ready_at
     }
 }
-
-/// So many failures in a row without any answer, and the memory is taken to be stale even while
-/// others are still in the air.
-const FIRST_FAILURES: usize = 8;
 
 fn is_racing(lane: Lane) -> bool {
     matches!(lane, Lane::Memory | Lane::Explore)

@@ -113,7 +113,7 @@ impl Engine {
             outputs: VecDeque::new(),
         };
         engine.tally.restart(now);
-        engine.dialer.restart();
+        engine.dialer.restart(now);
         engine.load(now, snapshot.peers, repaired);
         engine
     }
@@ -417,7 +417,7 @@ impl Engine {
     /// servers are asked at different moments by different nodes.
     fn begin_return(&mut self, now: Time) {
         self.tally.restart(now);
-        self.dialer.restart();
+        self.dialer.restart(now);
         self.schedule.satisfied = false;
         let head_start = self.config.bootstrap_head_start;
         self.schedule.bootstrap_at = now + head_start + head_start.mul_f64(self.rng.f64());
@@ -502,7 +502,7 @@ impl Engine {
         if let Some(lasted) = outage {
             self.book.clear_backoff(now);
             self.sources.clear();
-            self.dialer.restart();
+            self.dialer.restart(now);
             self.tell(Event::OutageEnded { lasted });
         }
     }
@@ -714,7 +714,7 @@ impl Engine {
             }
             if !self.schedule.satisfied {
                 self.schedule.satisfied = true;
-                self.dialer.restart();
+                self.dialer.restart(now);
                 let took = now.since(self.tally.numbers().since);
                 self.tell(Event::TargetReached { took });
             }
@@ -723,7 +723,7 @@ impl Engine {
         if self.schedule.satisfied {
             // Connections are missing again: bootstrap servers get their head start anew.
             self.schedule.satisfied = false;
-            self.dialer.restart();
+            self.dialer.restart(now);
             let low = self.links.live() < self.config.low_water;
             let head_start = self.config.bootstrap_head_start;
             let jitter = head_start.mul_f64(self.rng.f64());
@@ -747,11 +747,11 @@ impl Engine {
             .in_lanes(&[Lane::Bootstrap, Lane::Feeler, Lane::Manual])
             .len();
         let room = self.config.dials_max.saturating_sub(servers.max(others));
-        if self.dialer.wants_room(now, missing, room)
-            && let Some(oldest) = self.dialer.give_way(now, &self.config)
+        while self.dialer.wants_room(now, missing, room)
+            && let Some(patient) = self.dialer.give_way(now)
             && !self.is_memory_exhausted(now)
         {
-            self.give_up(now, oldest);
+            self.give_up(now, patient);
         }
         while self.dialer.wants_more(now, missing, room) {
             let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
@@ -788,7 +788,7 @@ impl Engine {
         let nobody_left =
             self.links.is_empty() && self.dialer.is_empty() && self.is_memory_exhausted(now);
         let due = now >= self.schedule.bootstrap_at
-            || self.links.is_empty() && (nobody_left || self.dialer.memory_failed());
+            || self.links.is_empty() && (nobody_left || self.dialer.memory_failed(now));
         if !due {
             return;
         }

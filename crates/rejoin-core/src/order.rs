@@ -111,6 +111,15 @@ impl Outlook {
             .clamp(config.stagger_min, config.stagger_max)
     }
 
+    /// When a dial gives up its place in the air if somebody else waits for it: an answer that
+    /// takes four times as long as usual hardly ever comes.
+    pub fn gives_way_after(&self, config: &Config) -> Duration {
+        self.takes.saturating_mul(4).clamp(
+            config.stagger_max,
+            config.give_way_after.max(config.stagger_max),
+        )
+    }
+
     /// When a dial is given up.
     pub fn timeout(&self, config: &Config) -> Duration {
         self.takes

@@ -34,7 +34,7 @@ fn mistake_17_a_refusal_is_replaced_at_once_and_silence_after_its_own_time() {
         node.dials.len()
     );
     // Nobody answers, but everybody has had the time they usually need.
-    node.pass(Duration::from_millis(250));
+    node.pass(Duration::from_millis(200));
     assert!(node.dials.len() >= 24, "{}", node.dials.len());
     assert!(node.cancelled.is_empty(), "they may still answer");
 }
@@ -157,6 +157,8 @@ fn bootstrap_is_asked_at_once_without_memory_and_late_with_it() {
 
     let mut warm = Node::new(friends(40));
     warm.command(server());
+    let dial = warm.dials[0].clone();
+    warm.answer(&dial); // slow, but memory works
     warm.pass(Duration::from_millis(999));
     assert!(!bootstrap(&warm));
     warm.pass(Duration::from_millis(1));
@@ -189,6 +191,45 @@ fn bootstrap_is_asked_at_once_when_the_whole_memory_fails() {
     }
     assert_eq!(node.engine.numbers().bootstrap_dials, 1);
     assert_eq!(node.now, START);
+}
+
+#[test]
+fn bootstrap_is_asked_as_soon_as_the_whole_first_burst_is_overdue() {
+    let mut node = Node::new(friends(200));
+    node.command(Command::AddBootstrap {
+        peer: None,
+        address: address(7_000),
+    });
+    node.pass(Duration::from_millis(100));
+    assert_eq!(node.engine.numbers().bootstrap_dials, 0);
+    node.pass(Duration::from_millis(150));
+    assert_eq!(node.engine.numbers().bootstrap_dials, 1);
+}
+
+#[test]
+fn when_the_air_is_full_the_patient_give_way_to_the_waiting() {
+    let mut node = Node::new(friends(200));
+    node.pass(Duration::from_millis(1_500));
+    assert!(
+        node.dials.len() > 60,
+        "{}: more than twice what fits",
+        node.dials.len()
+    );
+    assert!(node.engine.status(node.now).dials <= 32);
+}
+
+#[test]
+fn a_stale_memory_makes_room_for_fresh_hearsay() {
+    let slow = |n: u16| met(&format!("p{n}"), n, HOUR, 500.0);
+    let mut node = Node::new((0..200).map(slow).collect());
+    for dial in node.dials.clone() {
+        node.fail(&dial, Failure::Refused);
+    }
+    node.come("server");
+    node.tell(heard(&["alice", "bob"]));
+    let dial = node.dials.last().unwrap().clone();
+    node.fail(&dial, Failure::Refused);
+    assert!(node.dial_of("alice").is_some() && node.dial_of("bob").is_some());
 }
 
 #[test]
