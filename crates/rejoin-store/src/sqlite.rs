@@ -318,6 +318,10 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
         let mut conn = schema::connect(path)?;
         match schema::state(&conn, schema::MIGRATIONS.len())? {
             State::Newer(version) => return Ok(Err(version)),
+            State::Foreign if schema::fits(&conn).is_ok() => {
+                let why = "its application id is not ours".into();
+                return Ok(Ok(Found::Damaged { why }));
+            }
             State::Foreign => {
                 let why = "a database of another program".into();
                 return Ok(Ok(Found::Foreign { why }));
@@ -337,7 +341,8 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
             found,
             known: schema::MIGRATIONS.len() as u32,
         }),
-        Err(error) if is_damage(&error) => {
+        // All our statements are known to be right, so one that fails was given wrong tables.
+        Err(error) if is_damage(&error) || is_misfit(&error) => {
             let why = error.to_string();
             Ok(match salvage::is_text(path)? {
                 true => Found::Foreign { why },
@@ -370,10 +375,21 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
+    match error {
+        rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..) => true,
+        _ => matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        ),
+    }
+}
+
+/// A statement that does not fit the tables, or a header that does not fit SQLite.
+fn is_misfit(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqlInputError { .. })
+        || error.sqlite_error_code() == Some(ErrorCode::Unknown)
 }
 
 /// Whether there is nothing at this path, or nothing in it.

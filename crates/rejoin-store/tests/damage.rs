@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use proptest::prelude::*;
 use rejoin_store::{Notice, Opened, Retry, StoreError};
 use tempfile::TempDir;
 
@@ -147,6 +148,18 @@ fn a_database_of_another_program_is_kept_whole() {
         .query_one("SELECT url FROM bookmarks", [], |row| row.get(0))
         .unwrap();
     assert_eq!(url, "x");
+}
+
+#[test]
+fn our_tables_under_a_wrong_mark_are_salvaged() {
+    let place = Place::new("sqlite");
+    place.fill(0..5);
+    let theirs = rusqlite::Connection::open(place.path()).unwrap();
+    theirs.pragma_update(None, "application_id", 7).unwrap();
+    theirs.close().unwrap();
+    let mut opened = open(&place.url());
+    assert_eq!(damage(&opened), (5, 0, 0));
+    assert_eq!(opened.store.count().unwrap(), 5);
 }
 
 #[test]
@@ -466,6 +479,82 @@ fn damage_that_shows_only_later_is_mended_on_the_way() {
     assert!(theirs.get(&key(301)).unwrap().is_some());
 }
 
+/// What can happen to the bytes of a file.
+#[derive(Clone, Debug)]
+enum Mishap {
+    Cut { at: usize },
+    Overwrite { at: usize, with: Vec<u8> },
+    Lose { from: usize, bytes: usize },
+}
+
+fn mishaps() -> impl Strategy<Value = Vec<Mishap>> {
+    // Heads of files matter more than what follows.
+    let at = prop_oneof![
+        0..200usize,
+        any::<prop::sample::Index>().prop_map(|i| i.index(1 << 17))
+    ];
+    let bytes = prop::collection::vec(any::<u8>(), 1..40);
+    let one = prop_oneof![
+        at.clone().prop_map(|at| Mishap::Cut { at }),
+        (at.clone(), bytes).prop_map(|(at, with)| Mishap::Overwrite { at, with }),
+        (at, 1..5_000usize).prop_map(|(from, bytes)| Mishap::Lose { from, bytes }),
+    ];
+    prop::collection::vec(one, 1..4)
+}
+
+fn befall(bytes: &mut Vec<u8>, mishap: &Mishap) {
+    match mishap {
+        Mishap::Cut { at } => bytes.truncate(*at),
+        Mishap::Overwrite { at, with } => {
+            let at = (*at).min(bytes.len());
+            let end = (at + with.len()).min(bytes.len());
+            bytes[at..end].copy_from_slice(&with[..end - at]);
+        }
+        Mishap::Lose { from, bytes: lost } => {
+            let from = (*from).min(bytes.len());
+            bytes.drain(from..(from + lost).min(bytes.len()));
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_to_its_bytes_a_store_opens_and_works() {
+    for scheme in ["json", "sqlite"] {
+        let good = Place::new(scheme);
+        good.fill(0..60);
+        let whole = fs::read(good.path()).unwrap();
+        let config = ProptestConfig {
+            cases: 50, // each is flushed to the disk several times
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        proptest!(config, |(mishaps in mishaps())| {
+            let place = Place::new(scheme);
+            let mut bytes = whole.clone();
+            mishaps.iter().for_each(|mishap| befall(&mut bytes, mishap));
+            fs::write(place.path(), &bytes).unwrap();
+            let mut opened = match rejoin_store::open(&place.url(), NOW) {
+                Ok(opened) => opened,
+                // A version number is as easily hit as anything else.
+                Err(StoreError::TooNew { .. }) => {
+                    prop_assert_eq!(fs::read(place.path()).unwrap(), bytes);
+                    return Ok(());
+                }
+                Err(error) => panic!("{error}"),
+            };
+            let store = &mut opened.store;
+            store.commit(&saving([peer(99)]), NOW).unwrap();
+            prop_assert!(store.get(&key(99)).unwrap().is_some());
+            store.best(100).unwrap();
+            store.memory().unwrap();
+            // Whatever is left can be saved and read again.
+            let left = all(&mut **store);
+            drop(opened);
+            prop_assert_eq!(all(&mut *open(&place.url()).store), left);
+        });
+    }
+}
+
 #[test]
 fn a_place_that_cannot_be_is_refused_with_a_remedy() {
     for scheme in ["json", "sqlite"] {
@@ -479,6 +568,34 @@ fn a_place_that_cannot_be_is_refused_with_a_remedy() {
             assert!(error.to_string().contains("name a"), "{error}");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), "x");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_without_rights_is_refused_with_a_remedy_and_left_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        place.fill(0..3);
+        fs::remove_file(place.beside(".lock")).unwrap();
+        let before = fs::read(place.path()).unwrap();
+        let allow = |mode| {
+            fs::set_permissions(place.folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        allow(0o555);
+        if fs::write(place.beside(".probe"), "").is_ok() {
+            return; // rights do not hold back the superuser
+        }
+        let error = rejoin_store::open(&place.url(), NOW).unwrap_err();
+        assert_eq!(error.retry(), Retry::Never, "{error}");
+        assert!(
+            error.to_string().contains("give this user the right"),
+            "{error}"
+        );
+        assert_eq!(fs::read(place.path()).unwrap(), before);
+        allow(0o755);
+        assert_eq!(open(&place.url()).store.count().unwrap(), 3);
     }
 }
 

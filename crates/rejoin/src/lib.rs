@@ -4,7 +4,7 @@
 mod keeper;
 mod open;
 
-pub use open::{OpenError, open, open_with};
+pub use open::{OpenError, open, open_noticing, open_with};
 pub use rejoin_core::{
     Address, AddressError, Command, Config, DialTrace, Explanation, LocalNetwork, Numbers, PeerKey,
     PeerRecord, Pool, Severity, Snapshot, Source, Status, Time,

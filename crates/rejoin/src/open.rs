@@ -4,7 +4,7 @@ use std::io;
 
 use rejoin_core::Snapshot;
 use rejoin_libp2p::{Behaviour, PublicKey, Setup};
-use rejoin_store::{Opened, PeerStore, StoreError};
+use rejoin_store::{Notice, Opened, PeerStore, StoreError};
 
 use crate::keeper::Keeper;
 
@@ -44,18 +44,29 @@ pub fn open(url: &str, me: &PublicKey) -> Result<Behaviour, OpenError> {
 /// # Errors
 /// As [`open`].
 pub fn open_with(url: &str, setup: Setup) -> Result<Behaviour, OpenError> {
-    let Opened { mut store, notice } = rejoin_store::open(url, rejoin_libp2p::now())?;
-    for notice in notice {
+    let (behaviour, notices) = open_noticing(url, setup)?;
+    for notice in notices {
         tracing::info!("{notice}");
     }
+    Ok(behaviour)
+}
+
+/// As [`open_with`], for whoever tells the user what was found: a new memory, a damaged one, what
+/// could be saved from it.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_noticing(url: &str, setup: Setup) -> Result<(Behaviour, Vec<Notice>), OpenError> {
+    let Opened { mut store, notice } = rejoin_store::open(url, rejoin_libp2p::now())?;
     let snapshot = first_of(store.as_mut());
     let known = snapshot.peers.iter().map(|peer| peer.key.clone()).collect();
     let shelf = Keeper::new(store, known).map_err(OpenError::Thread)?;
-    Ok(Behaviour::new(Setup {
+    let behaviour = Behaviour::new(Setup {
         snapshot,
         shelf: Some(Box::new(shelf)),
         ..setup
-    }))
+    });
+    Ok((behaviour, notice))
 }
 
 /// A store that cannot be read just now must not keep the node out of its network.

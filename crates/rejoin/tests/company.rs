@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use common::{Running, connected, state, swarm_of, until};
 use libp2p::{
@@ -119,7 +119,10 @@ fn program(key: &Keypair, setup: Setup) -> Swarm<Program> {
                 "program/1".into(),
                 key.public(),
             )),
-            ping: ping::Behaviour::default(),
+            // Often, so that there is always a next event to look at the memory by.
+            ping: ping::Behaviour::new(
+                ping::Config::new().with_interval(Duration::from_millis(100)),
+            ),
             memory: rejoin::open_with("memory:", setup).unwrap(),
         },
     )

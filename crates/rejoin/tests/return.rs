@@ -76,6 +76,24 @@ async fn a_bootstrap_server_is_asked_when_nothing_is_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "the engine does not yet ask remembered bootstrap servers that nobody names again"]
+async fn a_bootstrap_server_is_remembered_like_anybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = url("sqlite", folder.path());
+    let alice = Running::start().await;
+    let key = Keypair::generate_ed25519();
+    let mut bob = node(&key, &url);
+    bob.behaviour_mut()
+        .add_bootstrap(alice.address.clone())
+        .unwrap();
+    connected(&mut bob, alice.peer).await;
+    drop(bob);
+
+    let mut bob = node(&key, &url);
+    connected(&mut bob, alice.peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_target_is_reached_out_of_memory() {
     let folder = tempfile::tempdir().unwrap();
     let url = url("sqlite", folder.path());

@@ -1,7 +1,9 @@
 //! The shape of the database and how older ones are brought to it. The shape itself is in
 //! `migrations/`, one file per version, each column with its meaning.
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::fs::OpenOptions;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::lock::WAIT_MAX;
 
@@ -55,14 +57,15 @@ pub(super) fn settle(conn: &Connection) -> rusqlite::Result<()> {
 /// Reads off whose database this is, and of which version.
 pub(super) fn state(conn: &Connection, newest: usize) -> rusqlite::Result<State> {
     let application: i32 = conn.query_one("PRAGMA application_id", [], |row| row.get(0))?;
-    let version: u32 = conn.query_one("PRAGMA user_version", [], |row| row.get(0))?;
+    // No release will ever come to a number that does not fit; a damaged header may.
+    let version: u16 = conn.query_one("PRAGMA user_version", [], |row| row.get(0))?;
     let objects: u32 = conn.query_one("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
     Ok(match (application, version) {
         (0, 0) if objects == 0 => State::Older(0),
-        (APPLICATION_ID, version) => match usize::try_from(version) {
-            Ok(known) if known == newest => State::Ready,
-            Ok(older) if older < newest => State::Older(older),
-            _ => State::Newer(version),
+        (APPLICATION_ID, version) => match usize::from(version) {
+            known if known == newest => State::Ready,
+            older if older < newest => State::Older(older),
+            _ => State::Newer(version.into()),
         },
         _ => State::Foreign,
     })
@@ -94,12 +97,35 @@ pub(super) fn flaw(conn: &Connection) -> rusqlite::Result<Option<String>> {
     if tables != 2 {
         return Ok(Some("a table is missing".into()));
     }
+    fits(conn)?;
+    match conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
+            if !may_write(conn) {
+                return Err(error);
+            }
+            return Ok(Some("its header forbids to write".into()));
+        }
+        // Another process is writing, so one can.
+        _ => {}
+    }
     let pages: u32 = conn.query_one("PRAGMA page_count", [], |row| row.get(0))?;
     if pages > CHECKED_PAGES_MAX {
         return Ok(None);
     }
     let answer: String = conn.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok((answer != "ok").then_some(answer))
+}
+
+/// Whether the tables have our columns.
+pub(super) fn fits(conn: &Connection) -> rusqlite::Result<()> {
+    conn.prepare("SELECT id, key, name, pool, anchor, rank, last_seen, record FROM peers")?;
+    conn.prepare("SELECT id, json FROM memory").map(drop)
+}
+
+fn may_write(conn: &Connection) -> bool {
+    let mut options = OpenOptions::new();
+    conn.path()
+        .is_some_and(|path| options.write(true).open(path).is_ok())
 }
 
 /// 16 MiB, which a quick check goes through in some ten milliseconds: a start must not take longer
