@@ -56,10 +56,7 @@ pub enum Report {
     Noticed(Notice),
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are four of them at most"
-)]
+#[expect(clippy::large_enum_variant, reason = "there are four of them at most")]
 enum Job {
     Commit {
         number: u64,
