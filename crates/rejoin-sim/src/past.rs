@@ -45,6 +45,9 @@ const NIGHT: Duration = HOUR.saturating_mul(8);
 /// The share of contacts that fail though the peer lives: it was restarting, or busy.
 const MISSED: f64 = 0.05;
 
+/// The engine demotes a proven peer that failed so often in a row.
+const DEMOTED_AT: u32 = 5;
+
 /// Dials of the past are told apart from those after the restart by counting from here.
 const PAST_DIALS: u64 = 1 << 32;
 
@@ -179,13 +182,12 @@ fn when_dead(stories: &[Story], share: f64, left: Time) -> Time {
 }
 
 fn proven(world: &World, id: HostId, left: Time, deaths: Deaths) -> Story {
-    let demoted_at = Config::default().failures_to_demote;
     let mut attempt = 0;
     loop {
         let mut rng = chance::rng(world.seed(), Subject::Past, id.0 as u64, attempt);
         let met = left - LIVED.mul_f64(rng.f64());
         let story = live_through(world, id, met, left, deaths, &mut rng);
-        if story.record.evidence.failures_in_row < demoted_at {
+        if story.record.evidence.failures_in_row < DEMOTED_AT {
             return story;
         }
         attempt += 1;

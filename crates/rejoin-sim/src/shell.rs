@@ -61,7 +61,13 @@ pub(crate) struct Node {
     pub engine: Engine,
     pub flights: BTreeMap<DialId, Flight>,
     pub links: BTreeMap<PeerKey, Link>,
-    pub committing: Option<Changes>,
+    /// Commits the disk has not answered, by number.
+    pub committing: BTreeMap<u64, Changes>,
+    /// Commits so far, and when the last one was handed out.
+    commits: u64,
+    committed_at: Time,
+    /// Whether it has been told to stop.
+    pub stopping: bool,
     /// When the engine was last told something, in true time.
     pub last_input: Time,
     pub dials_made: u64,
@@ -101,7 +107,10 @@ impl Sim {
             engine,
             flights: BTreeMap::new(),
             links: BTreeMap::new(),
-            committing: None,
+            committing: BTreeMap::new(),
+            commits: 0,
+            committed_at: self.now(),
+            stopping: false,
             last_input: self.now(),
             dials_made: 0,
             bootstrap_dials_made: 0,
@@ -157,19 +166,7 @@ impl Sim {
                     self.soon(Input::Disconnected { peer });
                 }
             }
-            Output::Commit(changes) => {
-                assert!(
-                    node.committing.is_none(),
-                    "a second commit before the first was answered"
-                );
-                node.committing = Some(changes);
-                let life = node.life;
-                match self.shelf.disk {
-                    Disk::Works => self.after(COMMIT_TIME, Happening::DiskDone { life }),
-                    Disk::Fails => self.after(Duration::ZERO, Happening::DiskDone { life }),
-                    Disk::Hangs => {}
-                }
-            }
+            Output::Commit(changes) => self.commit(changes),
             Output::Discover => self.discover(),
             Output::Event(event) => self.note_event(&event),
         }
@@ -363,8 +360,28 @@ impl Sim {
         self.tell(Input::Latency { peer, rtt });
     }
 
-    pub(crate) fn disk_done(&mut self) {
-        let Some(changes) = self.node.as_mut().and_then(|node| node.committing.take()) else {
+    fn commit(&mut self, changes: Changes) {
+        let now = self.now();
+        let patience = self.config.engine.save_timeout;
+        let Some(node) = &mut self.node else { return };
+        assert!(
+            node.committing.is_empty() || node.stopping || now.since(node.committed_at) >= patience,
+            "a second commit before the first was answered or given up",
+        );
+        node.commits += 1;
+        node.committed_at = now;
+        let (life, commit) = (node.life, node.commits);
+        node.committing.insert(commit, changes);
+        match self.shelf.disk {
+            Disk::Works => self.after(COMMIT_TIME, Happening::DiskDone { life, commit }),
+            Disk::Fails => self.after(Duration::ZERO, Happening::DiskDone { life, commit }),
+            Disk::Hangs => {}
+        }
+    }
+
+    pub(crate) fn disk_done(&mut self, commit: u64) {
+        let Some(node) = &mut self.node else { return };
+        let Some(changes) = node.committing.remove(&commit) else {
             return;
         };
         let ok = self.shelf.disk == Disk::Works;

@@ -66,7 +66,7 @@ pub(crate) enum Happening {
     /// A ping comes back.
     Ping { life: u64, peer: PeerKey },
     /// The disk is done with a commit.
-    DiskDone { life: u64 },
+    DiskDone { life: u64, commit: u64 },
     /// Something to tell the engine, decided earlier.
     Tell { life: u64, input: Input },
 }
@@ -171,13 +171,18 @@ impl Sim {
         self.engine().status(self.node_now())
     }
 
-    /// Peers, bootstrap servers not among them, whose connection to the node works right now:
-    /// the truth, which the node may learn of later.
+    /// How many peers, bootstrap servers not among them, have a connection to the node that works
+    /// right now: the truth, which the node may learn of later.
     pub fn connected(&self) -> usize {
-        let links = self.node.iter().flat_map(|node| node.links.values());
+        self.links().count()
+    }
+
+    /// Who these are, in order of key.
+    pub fn links(&self) -> impl Iterator<Item = &PeerKey> {
+        let links = self.node.iter().flat_map(|node| &node.links);
         links
-            .filter(|link| !link.broken && !self.world.host(link.host).bootstrap)
-            .count()
+            .filter(|(_, link)| !link.broken && !self.world.host(link.host).bootstrap)
+            .map(|(peer, _)| peer)
     }
 
     /// Whether a peer is connected right now.
@@ -220,6 +225,9 @@ impl Sim {
     pub fn shutdown(&mut self) -> Duration {
         let began = self.now;
         self.note("alice: shuts down");
+        if let Some(node) = &mut self.node {
+            node.stopping = true;
+        }
         self.tell(Input::Shutdown);
         let deadline = began + crate::shell::SHUTDOWN_TIMEOUT;
         while self.is_saving() && self.now < deadline {
@@ -232,7 +240,7 @@ impl Sim {
     fn is_saving(&self) -> bool {
         self.node
             .as_ref()
-            .is_some_and(|node| node.committing.is_some())
+            .is_some_and(|node| !node.committing.is_empty())
     }
 
     /// Kills and starts it.
@@ -401,7 +409,7 @@ impl Sim {
             | Happening::Identify { life, .. }
             | Happening::Told { life, .. }
             | Happening::Ping { life, .. }
-            | Happening::DiskDone { life }
+            | Happening::DiskDone { life, .. }
             | Happening::Tell { life, .. } => life,
         };
         if self.node.as_ref().is_none_or(|node| node.life != life) {
@@ -414,7 +422,7 @@ impl Sim {
             Happening::Identify { peer, .. } => self.identify(&peer),
             Happening::Told { teller, .. } => self.told(&teller),
             Happening::Ping { peer, .. } => self.ping(&peer),
-            Happening::DiskDone { .. } => self.disk_done(),
+            Happening::DiskDone { commit, .. } => self.disk_done(commit),
             Happening::Tell { input, .. } => self.tell(input),
         }
     }

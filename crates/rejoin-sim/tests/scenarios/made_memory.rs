@@ -1,0 +1,85 @@
+//! The memories of `past.rs` are made, not lived. Here a node really lives, and what it remembers
+//! has the same look.
+
+use rejoin_core::{PeerRecord, Pool};
+use rejoin_sim::{Deaths, Lifetimes, Past, Scene, Sim, SimConfig};
+
+use crate::seeds::{each_seed, secs};
+
+const DAY: u64 = 86_400;
+
+#[test]
+fn made_records_look_like_lived_ones() {
+    each_seed(2, |seed| {
+        let config = SimConfig {
+            discovery: true,
+            ping_every: secs(60), // days of pings take their time
+            ..SimConfig::default()
+        };
+        let mut sim = Sim::with(seed, config);
+        sim.churn(Lifetimes::default(), secs(3 * DAY));
+        sim.start();
+        sim.run_for(secs(2 * DAY));
+        sim.shutdown();
+        let lived = look(sim.shelf().peers.values());
+        let past = Past {
+            deaths: Deaths::Churn,
+            ..Past::default()
+        };
+        let made = look(Scene::new(seed, &past).shelf.peers.values());
+        assert!(lived.proven >= 20, "{lived:?}");
+        assert!(lived.hearsay >= 20, "{lived:?}");
+        assert_eq!(lived.anchors, made.anchors, "{lived:?} {made:?}");
+        // Four round trips, and the handshake was really measured.
+        assert!((3.0..5.0).contains(&lived.dial_per_rtt), "{lived:?}");
+        assert!((3.0..5.0).contains(&made.dial_per_rtt), "{made:?}");
+        assert!(
+            (lived.latency_ms / made.latency_ms - 1.0).abs() < 0.4,
+            "{lived:?} {made:?}"
+        );
+    });
+}
+
+/// What a memory looks like from afar.
+#[derive(Debug)]
+struct Look {
+    proven: usize,
+    hearsay: usize,
+    anchors: usize,
+    dial_per_rtt: f32,
+    latency_ms: f32,
+}
+
+/// Checks what holds for every record, and sums up.
+fn look<'a>(peers: impl Iterator<Item = &'a PeerRecord>) -> Look {
+    let (proven, hearsay): (Vec<_>, Vec<_>) = peers
+        .filter(|record| !record.role.bootstrap)
+        .partition(|record| record.pool() == Pool::Proven);
+    for record in &hearsay {
+        assert!(!record.addresses.is_empty());
+    }
+    let (mut ratios, mut latencies) = (Vec::new(), Vec::new());
+    for record in &proven {
+        let connected = record.last_connected.expect("proven");
+        assert!(record.first_seen <= connected);
+        assert!(record.last_seen >= Some(connected));
+        assert!(record.evidence.dials_ok.latest() > 0.0);
+        assert!(record.evidence.failures_in_row < 5);
+        let known = &record.addresses[0];
+        assert!(known.observed && known.last_success.is_some());
+        // A feeler leaves before the first ping is back.
+        if let (Some(dial), Some(rtt)) = (known.dial_ms, record.evidence.latency_ms) {
+            ratios.push(dial / rtt);
+            latencies.push(rtt);
+        }
+    }
+    assert!(latencies.len() >= 8, "{} were pinged", latencies.len());
+    let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len() as f32;
+    Look {
+        proven: proven.len(),
+        hearsay: hearsay.len(),
+        anchors: proven.iter().filter(|record| record.control.anchor).count(),
+        dial_per_rtt: mean(&ratios),
+        latency_ms: mean(&latencies),
+    }
+}
