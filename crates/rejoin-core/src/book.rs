@@ -20,8 +20,8 @@ use crate::{
     placement::{Placement, Slot, Teller},
     reach::{Reach, Scope},
     record::{
-        ADDRESSES_MAX, AddressRecord, ConnectionKind, PLACES_MAX, PROTOCOLS_MAX, PeerRecord, Place,
-        Pool,
+        ADDRESSES_MAX, AddressRecord, ConnectionKind, Control, PLACES_MAX, PROTOCOLS_MAX,
+        PeerRecord, Place, Pool,
     },
     retention::{self, Fate, PruneReport},
     source::Source,
@@ -423,7 +423,17 @@ impl Book {
         self.unsaved.learn(now, &learned);
     }
 
-    /// Changes what the user, or we, decided about a peer; `change` says whether it did.
+    /// Writes down what the user decided about a peer, who may be unknown so far.
+    pub fn decide(&mut self, now: Time, key: &PeerKey, decision: impl FnOnce(&mut Control)) {
+        self.entry(now, key);
+        self.update(now, key, |record| {
+            decision(&mut record.control);
+            record.control.decided = now;
+            true
+        });
+    }
+
+    /// Changes what we ourselves noted about a peer; `change` says whether it did.
     pub fn control(
         &mut self,
         now: Time,

@@ -293,11 +293,28 @@ impl Engine {
     fn load(&mut self, now: Time, peers: Vec<PeerRecord>, repaired: usize) {
         let mut values = repaired;
         for record in peers {
+            let server = record.role.bootstrap.then(|| record.key.clone());
             values += self.book.load(now, record);
+            if let Some(server) = server {
+                self.remember_server(&server);
+            }
         }
         self.dialer.reorder();
         if values > 0 {
             self.tell(Event::Repaired { values });
+        }
+    }
+
+    /// Who was a bootstrap server once may be asked again, named anew or not.
+    fn remember_server(&mut self, server: &PeerKey) {
+        let Some(record) = self.book.get(server) else {
+            return;
+        };
+        for known in &record.addresses {
+            let breaker = &self.book.memory().sources;
+            let breaker = breaker.get(&Sources::name(&known.address)).copied();
+            let (peer, address) = (Some(server.clone()), known.address.clone());
+            self.sources.add(peer, address, breaker, &self.config);
         }
     }
 
@@ -572,17 +589,21 @@ impl Engine {
                 }
                 self.sources.add(peer, address, breaker, &self.config);
             }
-            Command::Pin(peer) => self.decide(now, &peer, |control| control.pinned = true),
-            Command::Unpin(peer) => self.decide(now, &peer, |control| control.pinned = false),
+            Command::Pin(peer) => self
+                .book
+                .decide(now, &peer, |control| control.pinned = true),
+            Command::Unpin(peer) => self
+                .book
+                .decide(now, &peer, |control| control.pinned = false),
             Command::Block { peer, span } => {
-                self.decide(now, &peer, |control| {
+                self.book.decide(now, &peer, |control| {
                     control.blocked_until = Some(now + span)
                 });
                 self.send_away(now, peer, DisconnectReason::Blocked);
             }
-            Command::Unblock(peer) => {
-                self.decide(now, &peer, |control| control.blocked_until = None)
-            }
+            Command::Unblock(peer) => self
+                .book
+                .decide(now, &peer, |control| control.blocked_until = None),
             Command::Forget(peer) => {
                 self.book.forget(now, &peer);
                 self.send_away(now, peer, DisconnectReason::Forgotten);
@@ -592,19 +613,6 @@ impl Engine {
             Command::SetTarget(target) => self.config.target = target,
         }
         self.dialer.reorder();
-    }
-
-    fn decide(
-        &mut self,
-        now: Time,
-        peer: &PeerKey,
-        decision: impl FnOnce(&mut crate::record::Control),
-    ) {
-        self.book.control(now, peer, |record| {
-            decision(&mut record.control);
-            record.control.decided = now;
-            true
-        });
     }
 
     fn send_away(&mut self, now: Time, peer: PeerKey, reason: DisconnectReason) {

@@ -1,7 +1,7 @@
 //! Whom to forget: rules as data, each with its count in the report.
 //!
 //! A rule sees one record and says what should become of it; caps see a whole pool. Whoever is
-//! pinned, a bootstrap server or connected right now is exempt from all of them. Nothing here
+//! pinned, blocked, a bootstrap server or connected right now is exempt from all of them. Nothing here
 //! touches a record: [`plan`] only says what would be done and why, so a dry run and the real one
 //! cannot differ.
 
@@ -198,7 +198,9 @@ pub fn plan<'a>(
     let mut staying: BTreeMap<Pool, Vec<(f64, &PeerRecord)>> = BTreeMap::new();
     for record in records {
         report.checked += 1;
-        let spared = record.control.pinned || record.role.bootstrap || exempt(record);
+        // Forgetting a block would lift it.
+        let decided = record.control.pinned || record.is_blocked(now);
+        let spared = decided || record.role.bootstrap || exempt(record);
         let hit = rules
             .iter()
             .find_map(|rule| rule.judge(record, now).map(|fate| (*rule, fate)))
@@ -304,6 +306,9 @@ mod tests {
         failing.evidence.failures_in_row = 5;
         check(failing.clone(), Some((Fate::Demote, "proven-failing")));
         failing.control.pinned = true;
+        check(failing.clone(), None);
+        failing.control.pinned = false;
+        failing.control.blocked_until = Some(NOW + DAY);
         check(failing, None);
     }
 

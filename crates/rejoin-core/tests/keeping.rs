@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::*;
 use rejoin_core::{
-    Command, Config, Deed, DisconnectReason, Event, Failure, Identified, Input, Lane, LocalNetwork,
-    Output, Pool, Scope, Severity, Snapshot, Source,
+    Command, Config, Deed, Direction, DisconnectReason, Event, Failure, Identified, Input, Lane,
+    LocalNetwork, Output, Pool, Scope, Severity, Snapshot, Source,
 };
 
 #[test]
@@ -250,6 +250,38 @@ fn a_blocked_peer_is_sent_away_and_not_dialled() {
     assert!(!node.engine.is_connected(&key("p0")));
     node.command(Command::Unblock(key("p0")));
     assert!(node.dial_of("p0").is_some());
+}
+
+#[test]
+fn somebody_unknown_can_be_blocked_and_pinned() {
+    let mut node = Node::new(vec![]);
+    node.command(Command::Block {
+        peer: key("eve"),
+        span: HOUR,
+    });
+    node.come("eve");
+    assert!(!node.engine.is_connected(&key("eve")));
+    node.command(Command::Pin(key("alice")));
+    assert!(node.record("alice").control.pinned);
+}
+
+#[test]
+fn a_bootstrap_server_named_once_is_asked_again_after_a_restart() {
+    let mut node = Node::new(vec![]);
+    node.command(Command::AddBootstrap {
+        peer: None,
+        address: address(7_000),
+    });
+    let dial = node.dials[0].clone();
+    node.connected(
+        key("server"),
+        address(7_000),
+        Direction::Outbound(Some(dial.id)),
+    );
+    node.tell(Input::Shutdown);
+    let again = Node::with(Config::default(), node.stored());
+    assert_eq!(again.dials[0].lane, Lane::Bootstrap);
+    assert_eq!(again.dials[0].peer, Some(key("server")));
 }
 
 #[test]

@@ -76,7 +76,6 @@ async fn a_bootstrap_server_is_asked_when_nothing_is_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the engine does not yet ask remembered bootstrap servers that nobody names again"]
 async fn a_bootstrap_server_is_remembered_like_anybody() {
     let folder = tempfile::tempdir().unwrap();
     let url = url("sqlite", folder.path());
