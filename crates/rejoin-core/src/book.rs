@@ -24,6 +24,7 @@ use crate::{
         PeerRecord, Place, Pool,
     },
     retention::{self, Fate, PruneReport},
+    score,
     source::Source,
     survival::SurvivalCounts,
     text::{Blob, Text},
@@ -96,6 +97,21 @@ impl Book {
     /// All records, in order of key.
     pub fn iter(&self) -> impl Iterator<Item = &PeerRecord> {
         self.entries.values().map(|entry| &entry.record)
+    }
+
+    /// The `k` proven peers of the highest rank, the best first.
+    pub fn best(&self, k: usize) -> Vec<&PeerRecord> {
+        let proven = self.iter().filter(|record| record.pool() == Pool::Proven);
+        let mut ranked: Vec<_> = proven.map(|record| (score::rank(record), record)).collect();
+        let better = |a: &(f64, &PeerRecord), b: &(f64, &PeerRecord)| {
+            b.0.total_cmp(&a.0).then_with(|| a.1.key.cmp(&b.1.key))
+        };
+        if k < ranked.len() {
+            ranked.select_nth_unstable_by(k, better);
+            ranked.truncate(k);
+        }
+        ranked.sort_by(better);
+        ranked.into_iter().map(|(_, record)| record).collect()
     }
 
     /// How many there are in a pool.

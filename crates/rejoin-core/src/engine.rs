@@ -249,6 +249,11 @@ impl Engine {
         self.book.iter()
     }
 
+    /// The `k` proven peers with the highest score, the best first.
+    pub fn best(&self, k: usize) -> Vec<&PeerRecord> {
+        self.book.best(k)
+    }
+
     /// One peer's record.
     pub fn peer(&self, key: &PeerKey) -> Option<&PeerRecord> {
         self.book.get(key)

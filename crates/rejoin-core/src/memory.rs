@@ -5,8 +5,13 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backoff::Backoff, changes::merge_unknown, config::Config, record::Unknown,
-    survival::SurvivalCounts, text::Text, time::Time,
+    backoff::Backoff,
+    changes::merge_unknown,
+    config::Config,
+    record::{self, Unknown},
+    survival::SurvivalCounts,
+    text::Text,
+    time::Time,
 };
 
 /// What is remembered beside the peers.
@@ -54,6 +59,7 @@ impl Memory {
         changed += hosts
             .filter_map(|held| held.sanitise(now, config.backoff_max).then_some(()))
             .count();
+        changed += record::drop_if_large(&mut self.unknown);
         while self.sources.len() > config.sources_max {
             self.sources.pop_last();
             changed += 1;

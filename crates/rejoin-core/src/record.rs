@@ -449,7 +449,7 @@ pub fn metadata_bytes<const K: usize, const V: usize>(
         .sum()
 }
 
-fn drop_if_large(unknown: &mut Unknown) -> usize {
+pub(crate) fn drop_if_large(unknown: &mut Unknown) -> usize {
     if unknown.is_empty() {
         return 0;
     }

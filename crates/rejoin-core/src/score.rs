@@ -52,6 +52,8 @@ const LATENCY_HALF_MS: f64 = 150.0;
 const SESSION_HALF_S: f64 = 3_600.0;
 /// Invalid data that halves the score: half a severe report, or eight minor ones.
 const INVALID_HALF: f64 = 8.0;
+/// What is unmeasured is worth half of the middle: it may be anything.
+const UNKNOWN: f64 = 0.25;
 /// What we make of somebody we only heard of.
 const HEARSAY: f64 = 0.1;
 
@@ -70,8 +72,8 @@ pub fn rank(record: &PeerRecord) -> f64 {
 
 /// The score at `now` with every reason for it.
 pub fn explain(record: &PeerRecord, now: Time) -> Explanation {
-    let terms = terms(record);
-    let mut factors = factors(record);
+    let facts = Facts::of(record);
+    let mut factors = facts.factors();
     let absence = now.since(touched(record));
     factors.push(Term {
         name: "recency",
@@ -83,8 +85,8 @@ pub fn explain(record: &PeerRecord, now: Time) -> Explanation {
         },
     });
     Explanation {
-        score: product(&terms, &factors),
-        terms,
+        score: score(record, now),
+        terms: facts.terms(),
         factors,
     }
 }
@@ -103,16 +105,156 @@ pub fn confident_rate(ok: f64, failed: f64) -> f64 {
     ((middle - spread) / (1.0 + 1.0 / trials)).clamp(0.0, 1.0)
 }
 
-fn quality(record: &PeerRecord) -> f64 {
-    product(&terms(record), &factors(record))
+/// The numbers a score rests on, without the words: what a store or a queue needs by the million.
+struct Facts {
+    dials: (f64, f64),
+    latency_ms: Option<f64>,
+    session_s: Option<f64>,
+    transfers: (f64, f64),
+    kind: ConnectionKind,
+    pool: Pool,
+    invalid: f64,
 }
 
-fn product(terms: &[Term], factors: &[Term]) -> f64 {
-    let sum: f64 = terms.iter().map(|term| term.value * term.weight).sum();
-    factors
-        .iter()
-        .fold(sum, |score, factor| score * factor.value)
-        .clamp(0.0, 1.0)
+impl Facts {
+    fn of(record: &PeerRecord) -> Self {
+        let evidence = &record.evidence;
+        Self {
+            dials: together(evidence.dials_ok, evidence.dials_failed),
+            latency_ms: evidence.latency_ms.map(f64::from),
+            session_s: record.session_mean_s(),
+            transfers: together(evidence.transfers_ok, evidence.transfers_failed),
+            kind: evidence.kind,
+            pool: record.pool(),
+            invalid: evidence.invalid_data.latest(),
+        }
+    }
+
+    fn reliability(&self) -> f64 {
+        confident_rate(self.dials.0, self.dials.1)
+    }
+
+    fn latency(&self) -> f64 {
+        let half = LATENCY_HALF_MS;
+        self.latency_ms.map_or(UNKNOWN, |ms| half / (half + ms))
+    }
+
+    fn session(&self) -> f64 {
+        self.session_s.map_or(UNKNOWN, |s| s / (s + SESSION_HALF_S))
+    }
+
+    fn transfers(&self) -> f64 {
+        match self.transfers {
+            (0.0, 0.0) => 0.5,
+            (good, bad) => confident_rate(good, bad),
+        }
+    }
+
+    fn connection(&self) -> f64 {
+        match self.kind {
+            ConnectionKind::Direct => 1.0,
+            ConnectionKind::HolePunched => 0.8,
+            ConnectionKind::Relayed => 0.5,
+        }
+    }
+
+    fn pool(&self) -> f64 {
+        match self.pool {
+            Pool::Proven => 1.0,
+            Pool::Hearsay => HEARSAY,
+        }
+    }
+
+    fn honesty(&self) -> f64 {
+        INVALID_HALF / (INVALID_HALF + self.invalid)
+    }
+
+    /// What changes only when something happens.
+    fn quality(&self) -> f64 {
+        let sum = self.reliability() * WEIGHT_RELIABILITY
+            + self.latency() * WEIGHT_LATENCY
+            + self.session() * WEIGHT_SESSION
+            + self.transfers() * WEIGHT_TRANSFERS
+            + self.connection() * WEIGHT_CONNECTION;
+        (sum * self.pool() * self.honesty()).clamp(0.0, 1.0)
+    }
+
+    fn terms(&self) -> Vec<Term> {
+        let (ok, failed) = self.dials;
+        let (good, bad) = self.transfers;
+        vec![
+            Term {
+                name: "reliability",
+                value: self.reliability(),
+                weight: WEIGHT_RELIABILITY,
+                because: format!("{ok:.1} of {:.1} recent dials reached it", ok + failed),
+            },
+            Term {
+                name: "latency",
+                value: self.latency(),
+                weight: WEIGHT_LATENCY,
+                because: match self.latency_ms {
+                    Some(ms) => format!("a round trip takes {ms:.0} ms"),
+                    None => "no round trip was measured yet".into(),
+                },
+            },
+            Term {
+                name: "session",
+                value: self.session(),
+                weight: WEIGHT_SESSION,
+                because: match self.session_s {
+                    Some(s) => format!("a connection lasts {s:.0} s on average"),
+                    None => "no connection has ended yet".into(),
+                },
+            },
+            Term {
+                name: "transfers",
+                value: self.transfers(),
+                weight: WEIGHT_TRANSFERS,
+                because: match good + bad {
+                    0.0 => "nothing was transferred yet".into(),
+                    all => format!("{good:.1} of {all:.1} recent transfers ended well"),
+                },
+            },
+            Term {
+                name: "connection",
+                value: self.connection(),
+                weight: WEIGHT_CONNECTION,
+                because: match self.kind {
+                    ConnectionKind::Direct => "it is reached directly".into(),
+                    ConnectionKind::HolePunched => "it is reached through a punched hole".into(),
+                    ConnectionKind::Relayed => "it is reached through a relay".into(),
+                },
+            },
+        ]
+    }
+
+    fn factors(&self) -> Vec<Term> {
+        vec![
+            Term {
+                name: "pool",
+                value: self.pool(),
+                weight: 1.0,
+                because: match self.pool {
+                    Pool::Proven => "we were connected to it ourselves".into(),
+                    Pool::Hearsay => "we only heard of it, or it has failed too often since".into(),
+                },
+            },
+            Term {
+                name: "honesty",
+                value: self.honesty(),
+                weight: 1.0,
+                because: match self.invalid {
+                    0.0 => "it never sent anything invalid".into(),
+                    weight => format!("it sent invalid data weighing {weight:.1}"),
+                },
+            },
+        ]
+    }
+}
+
+fn quality(record: &PeerRecord) -> f64 {
+    Facts::of(record).quality()
 }
 
 fn recency(record: &PeerRecord, now: Time) -> f64 {
@@ -129,96 +271,6 @@ fn touched(record: &PeerRecord) -> Time {
 fn together(ok: Decayed, failed: Decayed) -> (f64, f64) {
     let at = ok.at().max(failed.at());
     (ok.value(at), failed.value(at))
-}
-
-fn terms(record: &PeerRecord) -> Vec<Term> {
-    let evidence = &record.evidence;
-    let (ok, failed) = together(evidence.dials_ok, evidence.dials_failed);
-    let (good, bad) = together(evidence.transfers_ok, evidence.transfers_failed);
-    let session_s = record.session_mean_s();
-    vec![
-        Term {
-            name: "reliability",
-            value: confident_rate(ok, failed),
-            weight: WEIGHT_RELIABILITY,
-            because: format!("{ok:.1} of {:.1} recent dials reached it", ok + failed),
-        },
-        Term {
-            name: "latency",
-            value: evidence.latency_ms.map_or(0.25, |ms| {
-                LATENCY_HALF_MS / (LATENCY_HALF_MS + f64::from(ms))
-            }),
-            weight: WEIGHT_LATENCY,
-            because: match evidence.latency_ms {
-                Some(ms) => format!("a round trip takes {ms:.0} ms"),
-                None => "no round trip was measured yet".into(),
-            },
-        },
-        Term {
-            name: "session",
-            value: session_s.map_or(0.25, |s| s / (s + SESSION_HALF_S)),
-            weight: WEIGHT_SESSION,
-            because: match session_s {
-                Some(s) => format!("a connection lasts {s:.0} s on average"),
-                None => "no connection has ended yet".into(),
-            },
-        },
-        Term {
-            name: "transfers",
-            value: if good + bad > 0.0 {
-                confident_rate(good, bad)
-            } else {
-                0.5
-            },
-            weight: WEIGHT_TRANSFERS,
-            because: match good + bad {
-                0.0 => "nothing was transferred yet".into(),
-                all => format!("{good:.1} of {all:.1} recent transfers ended well"),
-            },
-        },
-        Term {
-            name: "connection",
-            value: match evidence.kind {
-                ConnectionKind::Direct => 1.0,
-                ConnectionKind::HolePunched => 0.8,
-                ConnectionKind::Relayed => 0.5,
-            },
-            weight: WEIGHT_CONNECTION,
-            because: match evidence.kind {
-                ConnectionKind::Direct => "it is reached directly".into(),
-                ConnectionKind::HolePunched => "it is reached through a punched hole".into(),
-                ConnectionKind::Relayed => "it is reached through a relay".into(),
-            },
-        },
-    ]
-}
-
-fn factors(record: &PeerRecord) -> Vec<Term> {
-    let invalid = record.evidence.invalid_data.latest();
-    let (pool, because) = match record.pool() {
-        Pool::Proven => (1.0, "we were connected to it ourselves"),
-        Pool::Hearsay => (
-            HEARSAY,
-            "we only heard of it, or it has failed too often since",
-        ),
-    };
-    vec![
-        Term {
-            name: "pool",
-            value: pool,
-            weight: 1.0,
-            because: because.into(),
-        },
-        Term {
-            name: "honesty",
-            value: INVALID_HALF / (INVALID_HALF + invalid),
-            weight: 1.0,
-            because: match invalid {
-                0.0 => "it never sent anything invalid".into(),
-                weight => format!("it sent invalid data weighing {weight:.1}"),
-            },
-        },
-    ]
 }
 
 fn in_words(span: std::time::Duration) -> String {
@@ -278,7 +330,12 @@ mod tests {
         record.evidence.latency_ms = Some(40.0);
         let now = Time::from_millis(107 * DAY_MS);
         let told = explain(&record, now);
-        assert!((told.score - score(&record, now)).abs() < 1e-12);
+        let sum: f64 = told.terms.iter().map(|term| term.value * term.weight).sum();
+        let product = told
+            .factors
+            .iter()
+            .fold(sum, |score, factor| score * factor.value);
+        assert!((told.score - product).abs() < 1e-12);
         let weights: f64 = told.terms.iter().map(|term| term.weight).sum();
         assert!((weights - 1.0).abs() < 1e-12);
         assert!(

@@ -253,6 +253,26 @@ fn a_blocked_peer_is_sent_away_and_not_dialled() {
 }
 
 #[test]
+fn the_best_are_those_with_the_highest_scores() {
+    let mut node = Node::new(friends(30));
+    node.tell(heard(&["alice"]));
+    let score = |key| node.engine.explain(key, node.now).unwrap().score;
+    let best = node.engine.best(5);
+    assert_eq!(best.len(), 5);
+    let worst_of_best = score(&best[4].key);
+    let better = node
+        .engine
+        .peers()
+        .filter(|record| score(&record.key) > worst_of_best);
+    assert!(better.count() <= 4);
+    assert_eq!(
+        node.engine.best(99).len(),
+        30,
+        "hearsay is not among the best"
+    );
+}
+
+#[test]
 fn somebody_unknown_can_be_blocked_and_pinned() {
     let mut node = Node::new(vec![]);
     node.command(Command::Block {
