@@ -1,28 +1,61 @@
 //! The program `rejoin`: reads the command line and hands over. What a command does is in its own
 //! module.
 
+mod answer;
+mod api;
+mod client;
+mod commands;
+mod connects;
+mod daemon;
 mod demo;
+mod failure;
+mod folder;
+mod identity;
+mod mind;
+mod naming;
+mod network;
+mod news;
+mod node;
+mod note;
+mod offline;
+mod ports;
+mod print;
+mod question;
+mod refusal;
+mod settings;
+mod signals;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// A peer-to-peer node that remembers.
-#[derive(Parser)]
-#[command(version)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Show a network on this machine that stops and comes back
-    Demo(demo::Args),
-}
+use crate::{
+    print::{BAD, aside},
+    settings::CommandLine,
+};
 
 fn main() -> ExitCode {
-    match CommandLine::parse().command {
-        Command::Demo(args) => demo::run(args),
+    let line = CommandLine::parse();
+    listen_to_log();
+    match commands::run(line) {
+        Ok(code) => code,
+        Err(failure) => {
+            aside(&format!("{BAD}rejoin:{BAD:#} {failure}"));
+            failure.exit_code()
+        }
     }
+}
+
+/// `RUST_LOG` says how much; without it, only what needs somebody's attention.
+fn listen_to_log() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .from_env_lossy();
+    let colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .init();
 }

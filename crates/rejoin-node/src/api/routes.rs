@@ -1,0 +1,188 @@
+//! What there is to ask, path by path; docs/json.md describes it. Each request becomes one question
+//! to the node's loop.
+
+use std::time::Duration;
+
+use axum::{
+    Json, Router,
+    extract::{
+        Path, Query as UrlQuery, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time,
+};
+
+use super::Ask;
+use crate::{
+    answer::Answer,
+    question::{Query, Question, Target},
+    refusal::{Refusal, Refused},
+};
+
+/// Longer than any answer takes; a connection that is waited for takes eight seconds at most.
+const ANSWER_WITHIN: Duration = Duration::from_secs(12);
+
+type Asks = mpsc::Sender<Ask>;
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+#[derive(Deserialize)]
+struct To {
+    to: String,
+}
+
+#[derive(Deserialize)]
+struct Who {
+    peer: String,
+    #[serde(default)]
+    undo: bool,
+    /// In seconds.
+    #[serde(default)]
+    span_s: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+struct PruneHow {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Every route.
+pub fn all(asks: Asks) -> Router {
+    let v1 = Router::new()
+        .route("/status", get(status))
+        .route("/peers", get(peers))
+        .route("/peers/{peer}", get(peer))
+        .route("/peers/{peer}/why", get(why))
+        .route("/timeline", get(timeline))
+        .route("/prune", get(prune_dry_run).post(prune))
+        .route("/connect", post(connect))
+        .route("/forget", post(forget))
+        .route("/pin", post(pin))
+        .route("/block", post(block));
+    Router::new()
+        .nest("/api/v1", v1)
+        .fallback(|| async { refuse(Refusal::NoSuchPage) })
+        .with_state(asks)
+}
+
+async fn status(State(asks): State<Asks>) -> Response {
+    put(asks, Ok(Question::Status)).await
+}
+
+async fn peers(
+    State(asks): State<Asks>,
+    query: Result<UrlQuery<Query>, QueryRejection>,
+) -> Response {
+    let query = query.map_err(|error| unreadable(error.body_text()));
+    put(asks, query.map(|UrlQuery(query)| Question::Peers(query))).await
+}
+
+async fn peer(State(asks): State<Asks>, Path(peer): Path<String>) -> Response {
+    put(asks, Ok(Question::Peer(peer))).await
+}
+
+async fn why(State(asks): State<Asks>, Path(peer): Path<String>) -> Response {
+    put(asks, Ok(Question::Why(peer))).await
+}
+
+async fn timeline(State(asks): State<Asks>) -> Response {
+    put(asks, Ok(Question::Timeline)).await
+}
+
+async fn prune_dry_run(State(asks): State<Asks>) -> Response {
+    put(asks, Ok(Question::Prune { dry_run: true })).await
+}
+
+async fn prune(State(asks): State<Asks>, how: Body<PruneHow>) -> Response {
+    let question = read(how).map(|PruneHow { dry_run }| Question::Prune { dry_run });
+    put(asks, question).await
+}
+
+async fn connect(State(asks): State<Asks>, to: Body<To>) -> Response {
+    let question = read(to).map(|To { to }| Question::Connect(Target::read(&to)));
+    put(asks, question).await
+}
+
+async fn forget(State(asks): State<Asks>, who: Body<Who>) -> Response {
+    let question = read(who).map(|who| Question::Forget(who.peer));
+    put(asks, question).await
+}
+
+async fn pin(State(asks): State<Asks>, who: Body<Who>) -> Response {
+    let question = read(who).map(|Who { peer, undo, .. }| Question::Pin { peer, undo });
+    put(asks, question).await
+}
+
+async fn block(State(asks): State<Asks>, who: Body<Who>) -> Response {
+    let question = read(who).and_then(|who| match who {
+        Who {
+            undo: true, peer, ..
+        } => Ok(Question::Unblock(peer)),
+        Who {
+            peer,
+            span_s: Some(span_s),
+            ..
+        } => Ok(Question::Block {
+            peer,
+            span: Duration::from_secs(span_s),
+        }),
+        Who { .. } => Err(unreadable(
+            "say for how long with span_s, in seconds".into(),
+        )),
+    });
+    put(asks, question).await
+}
+
+/// Has a question answered by the node's loop.
+async fn put(asks: Asks, question: Result<Question, Refusal>) -> Response {
+    let answer = match question {
+        Ok(question) => ask(asks, question).await,
+        Err(refusal) => Err(refusal),
+    };
+    match answer {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refusal) => refuse(refusal).into_response(),
+    }
+}
+
+async fn ask(asks: Asks, question: Question) -> Result<Answer, Refusal> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Ask { question, reply };
+    asks.try_send(ask).map_err(|_| Refusal::Busy)?;
+    match time::timeout(ANSWER_WITHIN, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
+    }
+}
+
+fn read<T>(body: Body<T>) -> Result<T, Refusal> {
+    match body {
+        Ok(Json(body)) => Ok(body),
+        Err(error) => Err(unreadable(error.body_text())),
+    }
+}
+
+fn unreadable(why: String) -> Refusal {
+    Refusal::Unreadable { why }
+}
+
+/// A refusal as a response.
+pub fn refuse(refusal: Refusal) -> (StatusCode, Json<Refused>) {
+    let status = match &refusal {
+        Refusal::NoSuchPeer { .. } | Refusal::NoSuchPage => StatusCode::NOT_FOUND,
+        Refusal::SeveralPeers { .. } => StatusCode::CONFLICT,
+        Refusal::CannotConnect { .. } => StatusCode::BAD_GATEWAY,
+        Refusal::Unreadable { .. } => StatusCode::BAD_REQUEST,
+        Refusal::Busy | Refusal::NotRunning => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Forbidden => StatusCode::UNAUTHORIZED,
+        Refusal::WrongHost => StatusCode::FORBIDDEN,
+    };
+    (status, Json(refusal.into()))
+}

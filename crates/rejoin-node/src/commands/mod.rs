@@ -1,0 +1,50 @@
+//! The commands, one per file: the question each asks, and how its answer reads.
+
+mod block;
+mod connect;
+mod forget;
+mod peers;
+mod pin;
+mod prune;
+mod status;
+mod up;
+mod why;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::{
+    demo,
+    failure::Failure,
+    settings::{Command, CommandLine},
+};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// If it cannot be done.
+pub fn run(line: CommandLine) -> Result<ExitCode, Failure> {
+    let CommandLine {
+        command,
+        place,
+        json,
+    } = line;
+    match command {
+        Command::Up(args) => up::run(args.settle(place.settle()?), json)?,
+        Command::Demo(args) => return Ok(demo::run(args)),
+        Command::Status => status::run(&place.settle()?, json)?,
+        Command::Peers(args) => peers::run(&place.settle()?, args.into(), json)?,
+        Command::Why(who) => why::run(&place.settle()?, who.peer, json)?,
+        Command::Connect { target } => connect::run(&place.settle()?, &target, json)?,
+        Command::Forget(who) => forget::run(&place.settle()?, who.peer, json)?,
+        Command::Pin { who, undo } => pin::run(&place.settle()?, who.peer, undo, json)?,
+        Command::Block { who, span, .. } => block::run(&place.settle()?, who.peer, span, json)?,
+        Command::Prune { dry_run } => prune::run(&place.settle()?, dry_run, json)?,
+        Command::Completions { shell } => {
+            let mut command = CommandLine::command();
+            clap_complete::generate(shell, &mut command, "rejoin", &mut std::io::stdout());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,104 @@
+//! `rejoin peers`: everybody in memory.
+
+use rejoin::Pool;
+use rejoin_libp2p::now;
+
+use crate::{
+    answer::{PeerRow, PeersAnswer},
+    failure::Failure,
+    naming::short,
+    node,
+    print::{DIM, ago, count, table},
+    question::{Query, Question},
+    settings::Place,
+};
+
+pub fn run(place: &Place, query: Query, json: bool) -> Result<(), Failure> {
+    let answer = node::ask(place, &Question::Peers(query))?;
+    let now = now().as_millis();
+    node::show(answer, json, |answer| words(answer, now))
+}
+
+fn words(answer: PeersAnswer, now: u64) -> String {
+    let PeersAnswer { total, peers } = answer;
+    if peers.is_empty() {
+        return "nobody is remembered like that; `rejoin up` meets peers".into();
+    }
+    let shown = peers.len();
+    let head = [
+        "PEER",
+        "SCORE",
+        "STATE",
+        "RTT",
+        "LAST SEEN",
+        "DIALS",
+        "ADDRESS",
+    ];
+    let mut text = table(head, &[1, 3], peers.into_iter().map(|peer| row(peer, now)));
+    if shown < total {
+        text.push_str(&format!(
+            "\n{DIM}{shown} of {}{DIM:#}",
+            count(total, "peer")
+        ));
+    }
+    text
+}
+
+fn row(peer: PeerRow, now: u64) -> [String; 7] {
+    let state = state(&peer, now);
+    let name = match &peer.name {
+        Some(name) => format!("{} {name}", short(&peer.peer)),
+        None => short(&peer.peer),
+    };
+    let all = peer.dials_ok + peer.dials_failed;
+    let more = match peer.addresses.len() {
+        0 | 1 => String::new(),
+        several => format!(" +{}", several - 1),
+    };
+    [
+        name,
+        format!("{:.2}", peer.score),
+        state,
+        peer.latency_ms.map_or_else(|| "–".into(), rtt),
+        if peer.connected {
+            "now".into()
+        } else {
+            ago(peer.last_seen, now)
+        },
+        if all > 0.0 {
+            format!("{:.1} of {all:.1}", peer.dials_ok)
+        } else {
+            "–".into()
+        },
+        peer.addresses
+            .first()
+            .map_or_else(|| "–".into(), |address| format!("{address}{more}")),
+    ]
+}
+
+fn rtt(ms: f32) -> String {
+    if ms < 10.0 {
+        format!("{ms:.1} ms")
+    } else {
+        format!("{ms:.0} ms")
+    }
+}
+
+fn state(peer: &PeerRow, now: u64) -> String {
+    let mut words = Vec::new();
+    words.push(match (peer.connected, peer.pool) {
+        (true, _) => "connected",
+        (false, Pool::Proven) => "met",
+        (false, Pool::Hearsay) => "heard of",
+    });
+    if peer.blocked_until.is_some_and(|until| until > now) {
+        words.push("blocked");
+    }
+    if peer.pinned {
+        words.push("pinned");
+    }
+    if peer.bootstrap {
+        words.push("bootstrap");
+    }
+    words.join(", ")
+}

@@ -1,0 +1,457 @@
+//! A running node: one loop that hands events from the swarm to whom they concern, answers
+//! questions, and tells what happens. Whom to dial, keep and forget is decided in the engine.
+
+use std::{collections::HashMap, process, time::Duration};
+
+use libp2p::{
+    Multiaddr, PeerId, Swarm, core::transport::ListenerId, futures::StreamExt, identify, kad,
+    multiaddr::Protocol, swarm::SwarmEvent,
+};
+use rejoin::{
+    Behaviour, Command, Config, DialTrace, Event, PeerKey, PeerRecord, Setup, Source, Status, Time,
+};
+use rejoin_core::{
+    record::ADDRESSES_MAX,
+    retention::{Fate, PruneReport},
+};
+use rejoin_libp2p::now;
+use tokio::sync::mpsc;
+
+use crate::{
+    answer::{Answer, ConnectAnswer, NodeFacts},
+    api::{Ask, Door},
+    connects::{Awaited, Connects, Reply},
+    failure::Failure,
+    identity,
+    mind::{self, Mind},
+    network::{self, Network, NetworkEvent},
+    news::{News, Printer, Started},
+    ports::Ports,
+    print,
+    question::{Question, Target},
+    refusal::Refusal,
+    settings::NodeSettings,
+    signals::Signals,
+};
+
+/// Questions waiting for the loop; it takes a fraction of a millisecond for each.
+const ASKS_MAX: usize = 64;
+
+/// A peer of another network is not dealt with for so long; then it may have moved to ours.
+const OTHER_NETWORK: Duration = Duration::from_secs(600);
+
+/// Runs a node until it is asked to leave.
+///
+/// # Errors
+/// If it cannot start. Trouble with the memory is no reason: then it is kept for this run only.
+pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure> {
+    // A name that is none is a slip to be corrected, not trouble to be lived with.
+    settings.place.store.parse::<rejoin_store::Place>()?;
+    let folder = settings.place.folder.clone();
+    let _claim = folder.claim()?;
+    let mut signals = Signals::listen().map_err(Failure::system("listen for signals"))?;
+    let (asks, mut inbox) = mpsc::channel(ASKS_MAX);
+    let (door, open) = Door::open(&folder, asks).await?;
+    let mut daemon = Daemon::start(settings, &door, printer)?;
+    loop {
+        let deadline = daemon.connects.next_deadline();
+        tokio::select! {
+            event = daemon.swarm.select_next_some() => daemon.on_event(event),
+            Some(Ask { question, reply }) = inbox.recv() => daemon.answer(&question, reply),
+            () = until(deadline) => daemon.connects.give_up(now()),
+            _ = signals.next() => break,
+        }
+    }
+    signals.cut_short();
+    drop(open); // nobody may ask a node that is leaving
+    daemon.leave();
+    Ok(())
+}
+
+struct Daemon {
+    swarm: Swarm<Network>,
+    facts: NodeFacts,
+    /// Which listener came of which wish.
+    listeners: HashMap<ListenerId, Multiaddr>,
+    ports: Ports,
+    connects: Connects,
+    settings: NodeSettings,
+    printer: Printer,
+}
+
+impl Daemon {
+    fn start(settings: NodeSettings, door: &Door, printer: Printer) -> Result<Self, Failure> {
+        let place = &settings.place;
+        let keypair = identity::load_or_create(&place.folder)?;
+        let me = keypair.public().to_peer_id();
+        let setup = || setup(&keypair, settings.target);
+        let (memory, notices, problem) = match rejoin::open_noticing(&place.store, setup()) {
+            Ok((memory, notices)) => (memory, notices, None),
+            Err(error) => {
+                let memory = rejoin::open_with("memory:", setup());
+                let memory = memory.map_err(|_| Failure::System {
+                    doing: "start a thread",
+                    source: std::io::ErrorKind::OutOfMemory.into(),
+                })?;
+                (memory, Vec::new(), Some(error.to_string()))
+            }
+        };
+        let started = now();
+        let facts = NodeFacts {
+            running: true,
+            version: env!("CARGO_PKG_VERSION").into(),
+            instance: Some(door.instance.clone()),
+            pid: Some(process::id()),
+            peer_id: Some(me.to_string()),
+            network: Some(settings.network.clone()),
+            started: Some(started.as_millis()),
+            listening: Vec::new(),
+            store: place.store.clone(),
+            store_problem: problem,
+        };
+        let mut daemon = Self {
+            swarm: network::swarm(keypair.clone(), &settings.network, memory)?,
+            facts,
+            listeners: HashMap::new(),
+            ports: Ports::load(&place.folder),
+            connects: Connects::default(),
+            settings,
+            printer,
+        };
+        daemon.announce(door);
+        for notice in notices {
+            let text = notice.to_string();
+            daemon.tell(News::Notice { text });
+        }
+        daemon.listen()?;
+        for address in daemon.settings.bootstrap.clone() {
+            if let Err(error) = daemon.memory().add_bootstrap(address) {
+                print::aside(&format!("a bootstrap server is left out: {error}"));
+            }
+        }
+        Ok(daemon)
+    }
+
+    fn announce(&self, door: &Door) {
+        let status = self.status();
+        let facts = &self.facts;
+        self.tell(News::Started(Box::new(Started {
+            version: facts.version.clone(),
+            peer_id: facts.peer_id.clone().unwrap_or_default(),
+            network: self.settings.network.clone(),
+            data: self.settings.place.folder.path().display().to_string(),
+            store: facts.store.clone(),
+            store_problem: facts.store_problem.clone(),
+            api: door.url(),
+            proven: status.proven,
+            hearsay: status.hearsay,
+            target: status.target,
+        })));
+    }
+
+    fn listen(&mut self) -> Result<(), Failure> {
+        let mut refusal = String::from("nothing");
+        for wanted in self.settings.listen.clone() {
+            let as_last_time = self.ports.last(&wanted);
+            let listener = as_last_time
+                .and_then(|address| self.swarm.listen_on(address).ok())
+                .map_or_else(|| self.swarm.listen_on(wanted.clone()), Ok);
+            match listener {
+                Ok(listener) => {
+                    self.listeners.insert(listener, wanted);
+                }
+                Err(error) => {
+                    refusal = format!("{wanted}: {error}");
+                    if self.settings.listen_chosen {
+                        print::aside(&format!("cannot listen on {refusal}"));
+                    }
+                }
+            }
+        }
+        if self.listeners.is_empty() {
+            return Err(Failure::NoListener(refusal));
+        }
+        Ok(())
+    }
+
+    fn memory(&mut self) -> &mut Behaviour {
+        &mut self.swarm.behaviour_mut().memory
+    }
+
+    fn tell(&self, news: News) {
+        self.printer.tell(&news, now());
+    }
+
+    fn me(&self) -> PeerId {
+        *self.swarm.local_peer_id()
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<NetworkEvent>) {
+        match event {
+            SwarmEvent::Behaviour(NetworkEvent::Memory(event)) => self.on_memory(event),
+            SwarmEvent::Behaviour(NetworkEvent::Identify(event)) => self.on_identify(&event),
+            SwarmEvent::Behaviour(NetworkEvent::Kad(event)) => self.on_kad(event),
+            SwarmEvent::NewListenAddr {
+                listener_id,
+                address,
+            } => self.listening(listener_id, address),
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                let gone = self.with_my_name(address);
+                self.facts.listening.retain(|known| *known != gone);
+            }
+            SwarmEvent::ConnectionEstablished {
+                peer_id, endpoint, ..
+            } => self.connects.connected(peer_id, &endpoint, now()),
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
+                self.connects.failed(peer_id, &error);
+            }
+            _ => {} // `SwarmEvent` is non-exhaustive; the rest does not concern us
+        }
+    }
+
+    fn on_memory(&mut self, event: Event) {
+        let target = self.settings.target;
+        match event {
+            Event::Connected {
+                peer,
+                connections,
+                remembered,
+            } => {
+                let since = self.status().numbers.since;
+                self.tell(News::Connected {
+                    peer: peer.to_string(),
+                    connections,
+                    target,
+                    remembered,
+                    since_ms: millis(now().since(since)),
+                });
+            }
+            Event::Disconnected { peer, connections } => self.tell(News::Disconnected {
+                peer: peer.to_string(),
+                connections,
+                target,
+            }),
+            Event::TargetReached { took } => {
+                let connections = self.status().connections;
+                self.tell(News::TargetReached {
+                    connections,
+                    took_ms: millis(took),
+                });
+            }
+            Event::OutageBegan => self.tell(News::OutageBegan),
+            Event::OutageEnded { lasted } => self.tell(News::OutageEnded {
+                lasted_ms: millis(lasted),
+            }),
+            Event::Pruned(report) => self.tell(pruned(&report)),
+            Event::Repaired { values } => self.tell(News::Repaired { values }),
+            Event::Discover => self.discover(),
+            _ => {} // `Event` is non-exhaustive
+        }
+    }
+
+    /// Looks for strangers in the neighbourhood of our own name, and somewhere else.
+    fn discover(&mut self) {
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        // It fails when nobody is known yet; whoever connects first will be asked.
+        if kad.bootstrap().is_ok() {
+            kad.get_closest_peers(PeerId::random());
+        }
+    }
+
+    fn on_identify(&mut self, event: &identify::Event) {
+        let identify::Event::Received { peer_id, info, .. } = event else {
+            return;
+        };
+        if info.protocol_version != network::protocol_version(&self.settings.network) {
+            self.memory().block(*peer_id, OTHER_NETWORK);
+            self.tell(News::OtherNetwork {
+                peer: peer_id.to_string(),
+                network: info
+                    .protocol_version
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .take(64)
+                    .collect(),
+            });
+            return;
+        }
+        self.memory().on_identify(event);
+        if info
+            .protocols
+            .contains(&network::kad_protocol(&self.settings.network))
+        {
+            for address in info.listen_addrs.iter().take(ADDRESSES_MAX) {
+                let kad = &mut self.swarm.behaviour_mut().kad;
+                kad.add_address(peer_id, address.clone());
+            }
+        }
+    }
+
+    fn on_kad(&mut self, event: kad::Event) {
+        let kad::Event::OutboundQueryProgressed {
+            result: kad::QueryResult::GetClosestPeers(Ok(found)),
+            ..
+        } = event
+        else {
+            return;
+        };
+        for peer in found.peers {
+            self.memory().heard(Source::Swarm, peer.peer_id, peer.addrs);
+        }
+    }
+
+    fn listening(&mut self, listener: ListenerId, address: Multiaddr) {
+        if let Some(wanted) = self.listeners.get(&listener)
+            && self.ports.note(wanted, &address)
+            && let Err(error) = self.ports.save(&self.settings.place.folder)
+        {
+            tracing::warn!(%error, "the next start may get other ports");
+        }
+        let address = self.with_my_name(address);
+        self.facts.listening.push(address.clone());
+        self.tell(News::Listening { address });
+    }
+
+    fn with_my_name(&self, address: Multiaddr) -> String {
+        address.with(Protocol::P2p(self.me())).to_string()
+    }
+
+    fn answer(&mut self, question: &Question, reply: Reply) {
+        if let Question::Connect(target) = question {
+            return self.connect(target, reply);
+        }
+        let answer = mind::answer(self, question, now());
+        let _ = reply.send(answer); // whoever asked may be gone
+    }
+
+    fn connect(&mut self, target: &Target, reply: Reply) {
+        let (peer, address) = match target {
+            Target::At { peer, address } => (peer.clone(), Some(address.clone())),
+            Target::Known(name) => match mind::find(self, name) {
+                Ok(record) => (Some(record.key.clone()), None),
+                Err(refusal) => {
+                    let _ = reply.send(Err(refusal));
+                    return;
+                }
+            },
+        };
+        let id = peer.as_ref().and_then(PeerKey::peer_id);
+        if let Some(answer) = self.without_dialling(id) {
+            let _ = reply.send(answer);
+            return;
+        }
+        let awaited = match (id, &address) {
+            (Some(id), _) => Awaited::Peer(id),
+            (None, Some(address)) => Awaited::Address(address.clone()),
+            (None, None) => {
+                let why = "its name is no peer id, and it has no address".into();
+                let _ = reply.send(Err(Refusal::CannotConnect { why }));
+                return;
+            }
+        };
+        self.connects.wait(awaited, now(), reply);
+        let addresses = address.into_iter().collect();
+        self.command(Command::Connect { peer, addresses });
+    }
+
+    /// The answer, if it is known beforehand.
+    fn without_dialling(&self, peer: Option<PeerId>) -> Option<Result<Answer, Refusal>> {
+        let peer = peer?;
+        let cannot = |why: &str| Some(Err(Refusal::CannotConnect { why: why.into() }));
+        if peer == self.me() {
+            return cannot("that is this node itself");
+        }
+        if self.swarm.is_connected(&peer) {
+            return Some(Ok(Answer::Connect(ConnectAnswer {
+                peer: peer.to_string(),
+                took_ms: 0,
+                already: true,
+            })));
+        }
+        let record = self.swarm.behaviour().memory.peer(peer)?;
+        if record.is_blocked(now()) {
+            return cannot("it is blocked; `rejoin block --undo` deals with it again");
+        }
+        None
+    }
+
+    /// Saves what is unsaved, waiting for that no longer than the memory does.
+    fn leave(mut self) {
+        self.tell(News::Leaving);
+        let connections = self.status().connections;
+        self.memory().shutdown();
+        let printer = self.printer;
+        drop(self.swarm);
+        printer.tell(&News::Stopped { connections }, now());
+    }
+}
+
+impl Mind for Daemon {
+    fn facts(&self) -> NodeFacts {
+        self.facts.clone()
+    }
+
+    fn status(&self) -> Status {
+        self.swarm.behaviour().memory.status()
+    }
+
+    fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
+        self.swarm.behaviour().memory.peers()
+    }
+
+    fn timeline(&self) -> impl Iterator<Item = &DialTrace> {
+        self.swarm.behaviour().memory.timeline()
+    }
+
+    fn is_connected(&self, peer: &PeerKey) -> bool {
+        peer.peer_id()
+            .is_some_and(|peer| self.swarm.is_connected(&peer))
+    }
+
+    fn prune_dry_run(&self) -> PruneReport {
+        self.swarm.behaviour().memory.prune_dry_run()
+    }
+
+    fn command(&mut self, command: Command) {
+        self.memory().command(command);
+    }
+}
+
+async fn until(deadline: Option<Time>) {
+    match deadline {
+        Some(at) => tokio::time::sleep(at.since(now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn setup(keypair: &libp2p::identity::Keypair, target: usize) -> Setup {
+    let setup = Setup::new(&keypair.public());
+    let low_water = setup.config.low_water.min(target);
+    Setup {
+        config: Config {
+            target,
+            low_water,
+            ..setup.config
+        },
+        identify: None, // ours tells the networks apart, and feeds Kademlia
+        ..setup
+    }
+}
+
+fn pruned(report: &PruneReport) -> News {
+    let count = |fate| {
+        report
+            .fates
+            .iter()
+            .filter(|sentence| sentence.fate == fate)
+            .count()
+    };
+    News::Pruned {
+        forgotten: count(Fate::Forget),
+        demoted: count(Fate::Demote),
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

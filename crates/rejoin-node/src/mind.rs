@@ -1,0 +1,136 @@
+//! What there is to ask: the memory of a running node, or one that lies in a store. Both answer
+//! through [`answer`], so a command does the same with and without a running node.
+
+use rejoin::{Command, DialTrace, PeerKey, PeerRecord, Status, Time};
+use rejoin_core::{retention::PruneReport, score};
+
+use crate::{
+    answer::{
+        Answer, DialAnswer, DoneAnswer, NodeFacts, PeerAnswer, PeerRow, PeersAnswer, PruneAnswer,
+        StatusAnswer, TimelineAnswer, WhyAnswer,
+    },
+    naming,
+    question::{LIMIT_MAX, Query, Question, Sort},
+    refusal::Refusal,
+};
+
+/// A memory that can be asked and told.
+pub trait Mind {
+    fn facts(&self) -> NodeFacts;
+    fn status(&self) -> Status;
+    fn peers(&self) -> impl Iterator<Item = &PeerRecord>;
+    fn timeline(&self) -> impl Iterator<Item = &DialTrace>;
+    fn is_connected(&self, peer: &PeerKey) -> bool;
+    fn prune_dry_run(&self) -> PruneReport;
+    fn command(&mut self, command: Command);
+}
+
+/// Answers what can be answered at once; that is everything but [`Question::Connect`].
+///
+/// # Errors
+/// If nobody, or more than one, is called like that.
+pub fn answer(mind: &mut impl Mind, question: &Question, now: Time) -> Result<Answer, Refusal> {
+    Ok(match question {
+        Question::Status => {
+            Answer::Status(Box::new(StatusAnswer::new(mind.facts(), mind.status())))
+        }
+        Question::Peers(query) => Answer::Peers(peers(mind, query, now)),
+        Question::Peer(name) => {
+            let record = find(mind, name)?;
+            Answer::Peer(Box::new(PeerAnswer {
+                peer: row(mind, record, now),
+                record: serde_json::to_value(record).unwrap_or_default(),
+            }))
+        }
+        Question::Why(name) => {
+            let record = find(mind, name)?;
+            let explanation = score::explain(record, now);
+            Answer::Why(Box::new(WhyAnswer::new(
+                row(mind, record, now),
+                explanation,
+            )))
+        }
+        Question::Timeline => Answer::Timeline(TimelineAnswer {
+            since: mind.status().numbers.since.as_millis(),
+            dials: mind.timeline().map(DialAnswer::new).collect(),
+        }),
+        Question::Connect(_) => return Err(Refusal::NotRunning),
+        Question::Forget(name) => decide(mind, name, "forgotten", None, Command::Forget)?,
+        Question::Pin { peer, undo: false } => decide(mind, peer, "pinned", None, Command::Pin)?,
+        Question::Pin { peer, undo: true } => decide(mind, peer, "unpinned", None, Command::Unpin)?,
+        Question::Block { peer, span } => {
+            let until = Some((now + *span).as_millis());
+            let block = |peer| Command::Block { peer, span: *span };
+            decide(mind, peer, "blocked", until, block)?
+        }
+        Question::Unblock(name) => decide(mind, name, "unblocked", None, Command::Unblock)?,
+        Question::Prune { dry_run } => {
+            let report = mind.prune_dry_run();
+            if !dry_run {
+                mind.command(Command::Prune);
+            }
+            Answer::Prune(PruneAnswer::new(report, *dry_run))
+        }
+    })
+}
+
+/// The one peer with this name.
+///
+/// # Errors
+/// If nobody, or more than one, is called like that.
+pub fn find<'a>(mind: &'a impl Mind, name: &str) -> Result<&'a PeerRecord, Refusal> {
+    let key = naming::find(name, mind.peers().map(|record| &record.key))?;
+    let record = mind.peers().find(|record| record.key == key);
+    record.ok_or_else(|| Refusal::NoSuchPeer { given: name.into() })
+}
+
+fn decide(
+    mind: &mut impl Mind,
+    name: &str,
+    done: &str,
+    until: Option<u64>,
+    command: impl FnOnce(PeerKey) -> Command,
+) -> Result<Answer, Refusal> {
+    let key = find(mind, name)?.key.clone();
+    let peer = key.to_string();
+    mind.command(command(key));
+    Ok(Answer::Done(DoneAnswer {
+        peer,
+        done: done.into(),
+        until,
+    }))
+}
+
+fn row(mind: &impl Mind, record: &PeerRecord, now: Time) -> PeerRow {
+    PeerRow::new(record, mind.is_connected(&record.key), now)
+}
+
+fn peers(mind: &impl Mind, query: &Query, now: Time) -> PeersAnswer {
+    let mut peers: Vec<_> = mind
+        .peers()
+        .map(|record| row(mind, record, now))
+        .filter(|peer| query.filter.as_ref().is_none_or(|text| fits(peer, text)))
+        .collect();
+    match query.sort {
+        Sort::Score => peers.sort_by(|a, b| b.score.total_cmp(&a.score)),
+        Sort::LastSeen => peers.sort_by_key(|peer| std::cmp::Reverse(peer.last_seen)),
+        Sort::Latency => peers.sort_by(|a, b| {
+            let never = f32::INFINITY;
+            let (a, b) = (a.latency_ms, b.latency_ms);
+            a.unwrap_or(never).total_cmp(&b.unwrap_or(never))
+        }),
+        Sort::Name => peers.sort_by(|a, b| a.peer.cmp(&b.peer)),
+    }
+    let total = peers.len();
+    peers.truncate(query.limit.unwrap_or(LIMIT_MAX).min(LIMIT_MAX));
+    PeersAnswer { total, peers }
+}
+
+fn fits(peer: &PeerRow, text: &str) -> bool {
+    let text = text.to_lowercase();
+    let has = |field: &str| field.to_lowercase().contains(&text);
+    has(&peer.peer)
+        || peer.name.as_deref().is_some_and(has)
+        || peer.agent.as_deref().is_some_and(has)
+        || peer.addresses.iter().any(|address| has(address))
+}

@@ -1,0 +1,165 @@
+//! What a node is made of: transports and behaviours, put together. What they do with each other is
+//! in `daemon`.
+
+use std::time::Duration;
+
+use libp2p::{
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _,
+    connection_limits::{self, ConnectionLimits},
+    core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
+    dns, identify,
+    identity::Keypair,
+    kad::{self, BucketInserts, store::MemoryStore},
+    noise, quic,
+    swarm::NetworkBehaviour,
+    tcp, websocket, yamux,
+};
+
+/// Everything this node speaks.
+#[derive(NetworkBehaviour)]
+pub struct Network {
+    limits: connection_limits::Behaviour,
+    /// Who peers are, and which network they belong to.
+    pub identify: identify::Behaviour,
+    /// Finds strangers. It knows nobody but whom Rejoin has connected us to.
+    pub kad: kad::Behaviour<MemoryStore>,
+    /// Remembers, and dials.
+    pub memory: rejoin::Behaviour,
+}
+
+/// Connections at most: ten times what a node of the largest `--target` usually has, and well below
+/// the 1,024 open files most systems allow.
+const CONNECTIONS_MAX: u32 = 768;
+/// Handshakes of others at once; each costs a few milliseconds of processor time.
+const PENDING_INCOMING_MAX: u32 = 64;
+/// One per transport, and one each for both sides dialling at once.
+const CONNECTIONS_PER_PEER_MAX: u32 = 4;
+
+/// How long a TCP or QUIC handshake may take before the transport gives up; the engine does earlier.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// A swarm on this network, that listens nowhere yet.
+///
+/// # Errors
+/// If the encryption cannot be set up.
+pub fn swarm(
+    keypair: Keypair,
+    network: &str,
+    memory: rejoin::Behaviour,
+) -> Result<Swarm<Network>, noise::Error> {
+    let transport = transport(&keypair)?;
+    let me = keypair.public().to_peer_id();
+    let behaviour = Network {
+        limits: connection_limits::Behaviour::new(
+            ConnectionLimits::default()
+                .with_max_established(Some(CONNECTIONS_MAX))
+                .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
+                .with_max_pending_incoming(Some(PENDING_INCOMING_MAX)),
+        ),
+        identify: identify::Behaviour::new(
+            identify::Config::new(protocol_version(network), keypair.public())
+                .with_agent_version(concat!("rejoin/", env!("CARGO_PKG_VERSION")).into())
+                .with_push_listen_addr_updates(true)
+                .with_cache_size(0), // whom to remember is not its business
+        ),
+        kad: kademlia(me, network),
+        memory,
+    };
+    let built = SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_other_transport(|_| transport)
+        .map(|builder| builder.with_behaviour(|_| behaviour));
+    let Ok(Ok(builder)) = built;
+    Ok(builder.build())
+}
+
+/// By which peers of one network know each other; identify carries it.
+pub fn protocol_version(network: &str) -> String {
+    format!("/rejoin/{network}/1.0.0")
+}
+
+/// The name under which Kademlia runs on this network.
+pub fn kad_protocol(network: &str) -> StreamProtocol {
+    StreamProtocol::try_from_owned(format!("/rejoin/{network}/kad/1.0.0"))
+        .expect("it begins with a slash")
+}
+
+fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
+    let mut config = kad::Config::new(kad_protocol(network));
+    config
+        // Only who is connected and has said where it listens; see `daemon`.
+        .set_kbucket_inserts(BucketInserts::Manual)
+        // When to look for more, Rejoin says.
+        .set_periodic_bootstrap_interval(None)
+        .set_replication_interval(None)
+        .set_publication_interval(None)
+        .set_provider_publication_interval(None);
+    let mut kad = kad::Behaviour::with_config(me, MemoryStore::new(me), config);
+    // Everybody answers: a network in which nobody knows its outside address must work too.
+    kad.set_mode(Some(kad::Mode::Server));
+    kad
+}
+
+fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+    let names = Names::of_this_system();
+    let noise = noise::Config::new(keypair)?;
+    let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let over_tcp = names
+        .resolve(tcp())
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise.clone())
+        .multiplex(yamux::Config::default())
+        .timeout(HANDSHAKE_MAX)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let over_websocket = websocket::Config::new(names.resolve(tcp()))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(yamux::Config::default())
+        .timeout(HANDSHAKE_MAX)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let over_quic = names
+        .resolve(quic::tokio::Transport::new(quic::Config::new(keypair)))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    Ok(over_websocket
+        .or_transport(over_tcp)
+        .map(|either, _| either.into_inner())
+        .or_transport(over_quic)
+        .map(|either, _| either.into_inner())
+        .boxed())
+}
+
+/// Whether this system can turn host names into addresses. Without a resolver the node still runs;
+/// it only cannot dial `/dns/…`.
+enum Names {
+    System,
+    Nobody,
+}
+
+impl Names {
+    fn of_this_system() -> Self {
+        match dns::tokio::Transport::system(tcp::tokio::Transport::default()) {
+            Ok(_) => Self::System,
+            Err(error) => {
+                tracing::warn!(%error, "host names cannot be resolved; /dns addresses will fail");
+                Self::Nobody
+            }
+        }
+    }
+
+    fn resolve<T>(&self, inner: T) -> dns::tokio::Transport<T> {
+        let nobody = |inner| {
+            dns::tokio::Transport::custom(
+                inner,
+                dns::ResolverConfig::from_parts(None, Vec::new(), Vec::new()),
+                dns::ResolverOpts::default(),
+            )
+        };
+        match self {
+            Self::System => match dns::tokio::Transport::system(inner) {
+                Ok(transport) => transport,
+                Err(error) => unreachable!("it worked a moment ago: {error}"),
+            },
+            Self::Nobody => nobody(inner),
+        }
+    }
+}

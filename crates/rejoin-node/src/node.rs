@@ -1,0 +1,46 @@
+//! The node a command is about: the one that runs on the data folder, or its memory if none runs.
+
+use rejoin_libp2p::now;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{
+    client::Client, failure::Failure, note::Note, offline::Offline, print, question::Question,
+    settings::Place,
+};
+
+/// Has a question answered by whoever can.
+///
+/// # Errors
+/// If it is refused, or nobody answers.
+pub fn ask(place: &Place, question: &Question) -> Result<Value, Failure> {
+    if let Some(note) = Note::read(&place.folder)? {
+        match Client::reach(note) {
+            Some(client) => return client.ask(question),
+            None => print::aside("the last node here was killed; this is what it remembered"),
+        }
+    }
+    let (offline, notices) = Offline::open(place, now())?;
+    for notice in notices {
+        print::aside(&notice.to_string());
+    }
+    let answer = offline.ask(question)?;
+    Ok(serde_json::to_value(answer).unwrap_or_default())
+}
+
+/// Shows an answer: as JSON just as it came, otherwise in `words`.
+///
+/// # Errors
+/// If it cannot be understood or printed.
+pub fn show<T: DeserializeOwned>(
+    answer: Value,
+    json: bool,
+    words: impl FnOnce(T) -> String,
+) -> Result<(), Failure> {
+    if json {
+        return print::json(&answer);
+    }
+    let answer = serde_json::from_value(answer)
+        .map_err(|error| Failure::NoAnswer(format!("it speaks another version: {error}")))?;
+    print::result(&words(answer))
+}

@@ -1,0 +1,136 @@
+//! A memory without a node: read from its store, asked through the same engine a node runs, and
+//! written back. Nothing is dialled.
+
+use rejoin::{Command, Config, DialTrace, PeerKey, PeerRecord, Snapshot, Status, Time};
+use rejoin_core::{Engine, Input, Output, retention::PruneReport};
+use rejoin_store::{Notice, PeerStore, StoreError};
+
+use crate::{
+    answer::{Answer, NodeFacts},
+    failure::Failure,
+    identity,
+    mind::{self, Mind},
+    question::Question,
+    settings::Place,
+};
+
+/// A memory, taken off its shelf.
+pub struct Offline {
+    engine: Engine,
+    store: Box<dyn PeerStore + Send>,
+    facts: NodeFacts,
+    now: Time,
+}
+
+/// Peers read at once.
+const PAGE: usize = 1_000;
+
+impl Offline {
+    /// Reads the memory at this place, as of `now`, and says what was found wrong with it. A place
+    /// where nothing was ever kept reads as empty, and is not created.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn open(place: &Place, now: Time) -> Result<(Self, Vec<Notice>), Failure> {
+        let exists = match place.store.parse()? {
+            rejoin_store::Place::Sqlite(path) | rejoin_store::Place::Json(path) => path.exists(),
+            rejoin_store::Place::Memory => false,
+        };
+        let url = if exists { &place.store } else { "memory:" };
+        let opened = rejoin_store::open(url, now)?;
+        let mut store = opened.store;
+        let snapshot = Snapshot {
+            memory: store.memory()?,
+            peers: everybody(store.as_mut())?,
+        };
+        let config = Config {
+            target: 0, // nobody is to be dialled
+            ..Config::default()
+        };
+        let facts = NodeFacts {
+            version: env!("CARGO_PKG_VERSION").into(),
+            peer_id: identity::peer_id(&place.folder)?.map(|peer| peer.to_string()),
+            store: place.store.clone(),
+            ..NodeFacts::default()
+        };
+        let offline = Self {
+            engine: Engine::new(config, snapshot, now, 0),
+            store,
+            facts,
+            now,
+        };
+        Ok((offline, opened.notice))
+    }
+
+    /// Answers, and saves what the answer changed.
+    ///
+    /// # Errors
+    /// If the question is refused, or the change cannot be saved.
+    pub fn ask(mut self, question: &Question) -> Result<Answer, Failure> {
+        let now = self.now;
+        let answer = mind::answer(&mut self, question, now)?;
+        if question.is_change() {
+            self.save()?;
+        }
+        Ok(answer)
+    }
+
+    fn save(&mut self) -> Result<(), StoreError> {
+        self.engine.handle_input(self.now, Input::Shutdown);
+        while let Some(output) = self.engine.poll_output() {
+            if let Output::Commit(changes) = output {
+                self.store.commit(&changes, self.now)?;
+                let done = Input::Committed { ok: true };
+                self.engine.handle_input(self.now, done);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Mind for Offline {
+    fn facts(&self) -> NodeFacts {
+        self.facts.clone()
+    }
+
+    fn status(&self) -> Status {
+        let status = self.engine.status(self.now);
+        Status {
+            waiting_for: None,
+            ..status
+        }
+    }
+
+    fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
+        self.engine.peers()
+    }
+
+    fn timeline(&self) -> impl Iterator<Item = &DialTrace> {
+        self.engine.timeline()
+    }
+
+    fn is_connected(&self, _: &PeerKey) -> bool {
+        false
+    }
+
+    fn prune_dry_run(&self) -> PruneReport {
+        self.engine.prune_dry_run(self.now)
+    }
+
+    fn command(&mut self, command: Command) {
+        self.engine.handle_input(self.now, Input::Command(command));
+    }
+}
+
+fn everybody(store: &mut dyn PeerStore) -> Result<Vec<PeerRecord>, StoreError> {
+    let mut peers: Vec<PeerRecord> = Vec::new();
+    loop {
+        let after = peers.last().map(|record| record.key.clone());
+        let page = store.scan(after.as_ref(), PAGE)?;
+        let more = page.len() == PAGE;
+        peers.extend(page);
+        if !more {
+            return Ok(peers);
+        }
+    }
+}

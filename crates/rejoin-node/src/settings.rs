@@ -1,0 +1,326 @@
+//! The command line, the environment and the usual places, read once and turned into plain data.
+//! Nothing else in this program looks at any of them.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
+use etcetera::app_strategy::{AppStrategy, AppStrategyArgs, choose_native_strategy};
+use libp2p::Multiaddr;
+
+use crate::{
+    demo,
+    failure::Failure,
+    folder::Folder,
+    question::{Query, Sort, read_address},
+};
+
+/// A peer-to-peer node that remembers: whom it met, who was good, and how to get back to them.
+#[derive(Debug, Parser)]
+#[command(name = "rejoin", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Print JSON, as documented in docs/json.md
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the message says why and what to do
+  2  the command line makes no sense
+  3  another node runs on the same data folder
+  4  no peer, or more than one, has the given name
+  130, 143  a second Ctrl-C or SIGTERM cut the leaving short";
+
+/// Where things lie.
+#[derive(Args, Clone, Debug)]
+pub struct PlaceArgs {
+    /// Folder with the node's identity and memory [default: the system's place for programs' data]
+    #[arg(long, global = true, value_name = "FOLDER", env = "REJOIN_DATA")]
+    data: Option<PathBuf>,
+    /// Memory: sqlite:PATH, json:PATH or memory: [default: sqlite:peers.db in the data folder]
+    #[arg(long, global = true, value_name = "URL", env = "REJOIN_STORE")]
+    store: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node that remembers
+    Up(UpArgs),
+    /// Show a network on this machine that stops and comes back
+    Demo(demo::Args),
+    /// Connections, memory, storage, bootstrap servers; what the last return took
+    Status,
+    /// Everybody in memory
+    Peers(PeersArgs),
+    /// A peer's score, term by term
+    Why(PeerArgs),
+    /// Connect to a peer now
+    Connect {
+        /// Multiaddr, ip:port, host:port, or the name of a peer in memory
+        #[arg(value_name = "ADDRESS")]
+        target: String,
+    },
+    /// Remove a peer from memory
+    Forget(PeerArgs),
+    /// Keep a peer whatever happens
+    Pin {
+        #[command(flatten)]
+        who: PeerArgs,
+        /// Treat it like any other again
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Neither dial nor accept a peer for some time
+    Block {
+        #[command(flatten)]
+        who: PeerArgs,
+        /// How long, such as 90s, 15m, 1h or 30days
+        #[arg(
+            long = "for", value_name = "SPAN", value_parser = humantime::parse_duration,
+            required_unless_present = "undo", conflicts_with = "undo"
+        )]
+        span: Option<Duration>,
+        /// Deal with it again
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Forget by the rules
+    Prune {
+        /// Only say whom, and by which rule
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print a script that completes commands in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// One peer.
+#[derive(Args, Debug)]
+pub struct PeerArgs {
+    /// Peer id, or enough of its beginning or end
+    pub peer: String,
+}
+
+#[derive(Args, Debug)]
+pub struct PeersArgs {
+    /// In what order
+    #[arg(long, value_enum, default_value_t)]
+    sort: Sort,
+    /// Only peers whose id, name, address or program contains this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl From<PeersArgs> for Query {
+    fn from(args: PeersArgs) -> Self {
+        Self {
+            sort: args.sort,
+            filter: args.filter,
+            limit: args.limit,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct UpArgs {
+    /// Listen here; may be repeated [default: TCP, QUIC and WebSocket on every interface]
+    #[arg(long, value_name = "MULTIADDR", action = ArgAction::Append)]
+    listen: Vec<Multiaddr>,
+    /// Ask this server when memory does not suffice; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = bootstrap, action = ArgAction::Append)]
+    bootstrap: Vec<Multiaddr>,
+    /// Connections wanted
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
+    target: u16,
+    /// Network to live in; networks with different names do not mix
+    #[arg(long, value_name = "NAME", default_value = "main", value_parser = network, env = "REJOIN_NETWORK")]
+    network: String,
+}
+
+/// Where the memory lies, and who we are.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Identity, lock and the like.
+    pub folder: Folder,
+    /// The store's name.
+    pub store: String,
+}
+
+/// All a node needs to know.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// Where things lie.
+    pub place: Place,
+    /// Where to listen.
+    pub listen: Vec<Multiaddr>,
+    /// Whether the user chose these, so that one that fails is worth a word.
+    pub listen_chosen: bool,
+    /// Whom to ask.
+    pub bootstrap: Vec<Multiaddr>,
+    /// Connections wanted.
+    pub target: usize,
+    /// The network's name.
+    pub network: String,
+}
+
+impl PlaceArgs {
+    /// Fills in what is usual.
+    ///
+    /// # Errors
+    /// If no folder is named, and the system has no usual one.
+    pub fn settle(self) -> Result<Place, Failure> {
+        let folder = match self.data {
+            Some(folder) => folder,
+            None => usual_folder()?,
+        };
+        let folder = std::path::absolute(&folder).map_err(Failure::file("find", folder))?;
+        let in_folder = || format!("sqlite:{}", folder.join("peers.db").display());
+        Ok(Place {
+            store: self.store.unwrap_or_else(in_folder),
+            folder: Folder::at(folder),
+        })
+    }
+}
+
+impl UpArgs {
+    /// Fills in what is usual.
+    pub fn settle(self, place: Place) -> NodeSettings {
+        let listen_chosen = !self.listen.is_empty();
+        NodeSettings {
+            place,
+            listen: if listen_chosen {
+                self.listen
+            } else {
+                everywhere()
+            },
+            listen_chosen,
+            bootstrap: self.bootstrap,
+            target: self.target.into(),
+            network: self.network,
+        }
+    }
+}
+
+fn usual_folder() -> Result<PathBuf, Failure> {
+    let strategy = choose_native_strategy(AppStrategyArgs {
+        top_level_domain: "org".into(),
+        author: "rejoin".into(),
+        app_name: "rejoin".into(),
+    });
+    Ok(strategy.map_err(|_| Failure::NoHome)?.data_dir())
+}
+
+/// Every interface, any free port.
+fn everywhere() -> Vec<Multiaddr> {
+    ["/ip4/0.0.0.0", "/ip6/::"]
+        .into_iter()
+        .flat_map(|host| {
+            ["tcp/0", "udp/0/quic-v1", "tcp/0/ws"].map(|port| format!("{host}/{port}"))
+        })
+        .map(|address| address.parse().expect("these are multiaddrs"))
+        .collect()
+}
+
+fn bootstrap(text: &str) -> Result<Multiaddr, String> {
+    let (address, peer) = read_address(text).ok_or(
+        "write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…, 203.0.113.7:4001 or example.org:4001",
+    )?;
+    let address = address.multiaddr().clone();
+    Ok(match peer.and_then(|peer| peer.peer_id()) {
+        Some(peer) => address.with(libp2p::multiaddr::Protocol::P2p(peer)),
+        None => address,
+    })
+}
+
+/// It becomes a part of protocol names, so it is kept plain and short.
+fn network(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
+    if text.is_empty() || text.len() > 40 || !text.chars().all(plain) {
+        return Err("a network's name has 1 to 40 of the characters a-z A-Z 0-9 - . _".into());
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_node_without_flags_has_sane_settings() {
+        let node = up(&["--data", "/tmp/x"]);
+        assert_eq!(node.listen.len(), 6);
+        assert!(!node.listen_chosen);
+        assert_eq!(node.target, rejoin::Config::default().target);
+        assert_eq!(node.network, "main");
+        assert_eq!(node.place.store, "sqlite:/tmp/x/peers.db");
+    }
+
+    #[test]
+    fn flags_are_taken_over() {
+        let node = up(&[
+            "--data",
+            "d",
+            "--store",
+            "memory:",
+            "--listen",
+            "/ip4/127.0.0.1/tcp/0",
+            "--bootstrap",
+            "1.2.3.4:5",
+            "--bootstrap",
+            "seed.example:6",
+            "--target",
+            "3",
+        ]);
+        assert!(node.place.folder.path().is_absolute());
+        assert_eq!(node.place.store, "memory:");
+        assert_eq!(node.listen.len(), 1);
+        let bootstrap: Vec<_> = node.bootstrap.iter().map(ToString::to_string).collect();
+        assert_eq!(bootstrap, ["/ip4/1.2.3.4/tcp/5", "/dns/seed.example/tcp/6"]);
+        assert_eq!(node.target, 3);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        refused(&["up", "--target", "0"]);
+        refused(&["up", "--network", "a/b"]);
+        refused(&["up", "--bootstrap", "nonsense"]);
+        refused(&["up", "--listen", "1.2.3.4"]);
+        refused(&["block", "alice"]);
+        refused(&["block", "alice", "--for", "soon"]);
+        refused(&["peers", "--sort", "beauty"]);
+    }
+
+    fn up(flags: &[&str]) -> NodeSettings {
+        let line = ["rejoin", "up"].iter().chain(flags);
+        let CommandLine { command, place, .. } = CommandLine::parse_from(line);
+        let Command::Up(args) = command else {
+            panic!("another command");
+        };
+        args.settle(place.settle().unwrap())
+    }
+
+    #[track_caller]
+    fn refused(arguments: &[&str]) {
+        let line = ["rejoin"].iter().chain(arguments);
+        assert!(CommandLine::try_parse_from(line).is_err(), "{arguments:?}");
+    }
+}
