@@ -8,7 +8,7 @@ use crate::{
     decay::Decayed,
     key::PeerKey,
     memory::MemoryDelta,
-    record::{ADDRESSES_MAX, AddressRecord, Evidence, PLACES_MAX, PeerRecord, Unknown},
+    record::{ADDRESSES_MAX, AddressRecord, Evidence, PLACES_MAX, PeerRecord, merge_unknown},
     time::Time,
 };
 
@@ -220,12 +220,6 @@ fn merge_address(ours: &mut AddressRecord, theirs: &AddressRecord) {
         }
     }
     merge_unknown(&mut ours.unknown, &theirs.unknown);
-}
-
-pub(crate) fn merge_unknown(ours: &mut Unknown, theirs: &Unknown) {
-    for (name, value) in theirs {
-        ours.entry(name.clone()).or_insert_with(|| value.clone());
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backoff::Backoff,
-    changes::merge_unknown,
     config::Config,
     record::{self, Unknown},
     survival::SurvivalCounts,
@@ -85,7 +84,7 @@ impl MemoryDelta {
         for (source, breaker) in &saved.sources {
             merged.sources.entry(source.clone()).or_insert(*breaker);
         }
-        merge_unknown(&mut merged.unknown, &saved.unknown);
+        record::merge_unknown(&mut merged.unknown, &saved.unknown);
         merged
     }
 }

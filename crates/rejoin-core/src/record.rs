@@ -449,6 +449,13 @@ pub fn metadata_bytes<const K: usize, const V: usize>(
         .sum()
 }
 
+/// Adds what only the other side has.
+pub(crate) fn merge_unknown(ours: &mut Unknown, theirs: &Unknown) {
+    for (name, value) in theirs {
+        ours.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+}
+
 pub(crate) fn drop_if_large(unknown: &mut Unknown) -> usize {
     if unknown.is_empty() {
         return 0;
