@@ -52,6 +52,8 @@ pub struct Config {
 
     /// How long the memory races alone before bootstrap servers join, unless it is empty.
     pub bootstrap_head_start: Duration,
+    /// Places in the air kept free for whom bootstrap servers name, once these are asked.
+    pub news_reserve: usize,
     /// Bootstrap sources known.
     pub sources_max: usize,
     /// Bootstrap servers dialled at once.
@@ -139,7 +141,8 @@ impl Default for Config {
             hosts_max: 1_024,  // as many as there is hearsay
 
             bootstrap_head_start: Duration::from_secs(1), // three slow handshakes
-            sources_max: 64,                              // ten times what networks ship
+            news_reserve: 8,        // as many as we want; wind tunnel: 4 are too few
+            sources_max: 64,        // ten times what networks ship
             bootstrap_dials_max: 2, // one may be dead; a thousand nodes must not dial them all
             breaker_failures: 5,    // as in the usual circuit breakers
             breaker_min: MINUTE,    // an operator restarts a server in about that

@@ -85,6 +85,8 @@ struct Candidate {
     worth: f64,
     group: Option<Netgroup>,
     anchor: bool,
+    /// Heard of only since the race began.
+    fresh: bool,
 }
 
 /// What the dialer looks at.
@@ -312,8 +314,8 @@ impl Dialer {
                 self.ready_at = Some(self.ready_at.map_or(ready_at, |first| first.min(ready_at)));
             }
             let outlook = look(scene, record, &addresses);
-            let known_for_long = record.first_seen < self.race.since;
-            let staleness = if known_for_long { staleness } else { 1.0 };
+            let fresh = record.first_seen >= self.race.since;
+            let staleness = if fresh { 1.0 } else { staleness };
             let pinned = if record.control.pinned {
                 PINNED_WORTH
             } else {
@@ -324,19 +326,11 @@ impl Dialer {
                 worth: outlook.worth() * staleness + pinned,
                 group: addresses.first().map(|known| Netgroup::of(&known.address)),
                 anchor: record.control.anchor,
+                fresh,
             });
         }
         self.queue
             .sort_by(|a, b| a.worth.total_cmp(&b.worth).then_with(|| b.key.cmp(&a.key)));
-    }
-
-    /// Whether nobody is left to dial now.
-    pub fn is_exhausted(&mut self, scene: Scene<'_>) -> bool {
-        self.put_in_order(scene);
-        !self
-            .queue
-            .iter()
-            .any(|next| self.is_free(scene, next, false))
     }
 
     /// Draws somebody we only heard of and are not connected to, to test what we heard.
@@ -472,14 +466,35 @@ impl Dialer {
         expired.map(|(id, _)| *id).collect()
     }
 
-    /// The dial that makes room if somebody else is waiting: the longest in the air of those that
-    /// have had far more time than they should have needed.
+    /// The dial that makes room for who is next: the longest in the air of those that have had far
+    /// more time than they should have needed.
     pub fn give_way(&self, now: Time) -> Option<DialId> {
-        let patient = self
+        self.longest(|flight| now >= flight.gives_way_at)
+    }
+
+    /// The dial that makes room for somebody just heard of: the longest in the air of those
+    /// overdue. Where a memory is so stale that news outrank it, its last hopes are slim.
+    pub fn give_way_to_news(&self, now: Time) -> Option<DialId> {
+        self.longest(|flight| now >= flight.overdue_at)
+    }
+
+    /// Whether the next in order was only heard of since the race began; `None` if nobody is left
+    /// to dial now.
+    pub fn next_is_news(&mut self, scene: Scene<'_>) -> Option<bool> {
+        self.put_in_order(scene);
+        let mut queue = self.queue.iter().rev();
+        queue
+            .find(|next| self.is_free(scene, next, false))
+            .map(|next| next.fresh)
+    }
+
+    fn longest(&self, which: impl Fn(&Flight) -> bool) -> Option<DialId> {
+        let racing = self
             .flights
             .iter()
-            .filter(|(_, flight)| is_racing(flight.lane) && now >= flight.gives_way_at);
-        patient
+            .filter(|(_, flight)| is_racing(flight.lane));
+        let of_these = racing.filter(|(_, flight)| which(flight));
+        of_these
             .min_by_key(|(_, flight)| flight.began)
             .map(|(id, _)| *id)
     }

@@ -78,6 +78,9 @@ struct Schedule {
     feeler_at: Time,
     discover_at: Time,
     prune_at: Time,
+    /// Bootstrap servers were named in the last input, and more may follow: drawing among the
+    /// first of them only would send everybody with the same list to its first entry.
+    naming: bool,
     /// The target has been reached since connections were last missing.
     satisfied: bool,
     /// We are about to stop; the number is how many commits had failed in a row by then.
@@ -89,6 +92,7 @@ impl Engine {
     /// same outputs.
     pub fn new(config: Config, snapshot: Snapshot, now: Time, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
+        let sources = Sources::new(rng.fork());
         let (book, repaired) = Book::new(snapshot.memory, now, &config, &mut rng);
         let mut engine = Self {
             schedule: Schedule {
@@ -98,6 +102,7 @@ impl Engine {
                 feeler_at: now + config.feeler_every,
                 discover_at: now,
                 prune_at: now + config.prune_every,
+                naming: false,
                 satisfied: false,
                 stopping: None,
             },
@@ -107,7 +112,7 @@ impl Engine {
             book,
             links: Links::default(),
             dialer: Dialer::default(),
-            sources: Sources::default(),
+            sources,
             guard: OutageGuard::default(),
             tally: Tally::default(),
             outputs: VecDeque::new(),
@@ -126,6 +131,7 @@ impl Engine {
         if now.since(before) > self.config.sleep_gap {
             self.woke(now);
         }
+        self.schedule.naming = matches!(input, Input::Command(Command::AddBootstrap { .. }));
         match input {
             Input::Tick => {}
             Input::Connected(connected) => self.connected(now, connected),
@@ -153,11 +159,13 @@ impl Engine {
                 place,
             } => {
                 let place = place.map(|named_by| self.book.place(&named_by));
-                let elsewhere = place != self.reach.place();
+                // Learning where we are is no move; leaving a place we knew is.
+                let before = self.reach.place();
+                let elsewhere = before.is_some() && place.is_some() && place != before;
                 self.reach.set_local(own, networks, self.config.local_max);
                 self.reach.set_place(place);
                 self.dialer.reorder();
-                if elsewhere && place.is_some() {
+                if elsewhere {
                     self.woke(now);
                 }
             }
@@ -193,8 +201,14 @@ impl Engine {
                 "nothing; a longer gap would mean sleep",
             ),
             saving,
+            self.schedule
+                .naming
+                .then(|| due(now, "bootstrap servers, once all are named"))
+                .flatten(),
             self.dialer.timeout(now),
-            probing.and_then(|at| due(at, "the next probe of our own line")),
+            probing
+                .filter(|_| missing)
+                .and_then(|at| due(at, "the next probe of our own line")),
             racing.then(|| self.bootstrap_timeout()).flatten(),
             self.dialer
                 .ready_at()
@@ -498,8 +512,7 @@ impl Engine {
             failures,
         } = verdict;
         if flight.lane == Lane::Bootstrap
-            && let Some((source, breaker)) =
-                self.sources.failed(dial, now, &self.config, &mut self.rng)
+            && let Some((source, breaker)) = self.sources.failed(dial, now, &self.config)
         {
             self.book.set_breaker(now, source, breaker);
         }
@@ -753,31 +766,47 @@ impl Engine {
     }
 
     fn race(&mut self, now: Time, missing: usize) {
-        // Bootstrap servers must not have to wait for a place in the air.
-        let servers = self.sources.len().min(self.config.bootstrap_dials_max);
-        let others = self
-            .dialer
-            .in_lanes(&[Lane::Bootstrap, Lane::Feeler, Lane::Manual])
-            .len();
-        let room = self.config.dials_max.saturating_sub(servers.max(others));
-        while self.dialer.wants_room(now, missing, room)
-            && let Some(patient) = self.dialer.give_way(now)
-            && !self.is_memory_exhausted(now)
-        {
-            self.give_up(now, patient);
-        }
-        while self.dialer.wants_more(now, missing, room) {
-            let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
-            let Some((peer, lane)) = self.dialer.next(scene, false, &mut self.rng) else {
+        while let Some(news) = self.next_is_news(now) {
+            let room = self.room(now, news);
+            if self.dialer.wants_more(now, missing, room) {
+                let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+                let Some((peer, lane)) = self.dialer.next(scene, false, &mut self.rng) else {
+                    return;
+                };
+                self.dial(now, &peer, lane, false);
+            } else if !self.dialer.wants_room(now, missing, room) {
                 return;
-            };
-            self.dial(now, &peer, lane, false);
+            } else if let Some(patient) = self.dialer.give_way(now) {
+                self.give_up(now, patient);
+            } else if let Some(overdue) = self.dialer.give_way_to_news(now).filter(|_| news) {
+                self.cancel(now, overdue);
+            } else {
+                return;
+            }
         }
     }
 
-    fn is_memory_exhausted(&mut self, now: Time) -> bool {
+    /// Whether the next to be dialled was only heard of since the race began; `None` if nobody is.
+    fn next_is_news(&mut self, now: Time) -> Option<bool> {
         let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
-        self.dialer.is_exhausted(scene)
+        self.dialer.next_is_news(scene)
+    }
+
+    /// How many dials the race may have in the air. Bootstrap servers must not have to wait for a
+    /// place, and once they are asked, neither must those they will name.
+    fn room(&self, now: Time, news: bool) -> usize {
+        let servers = self.sources.len().min(self.config.bootstrap_dials_max);
+        let others = [Lane::Bootstrap, Lane::Feeler, Lane::Manual];
+        let others = self.dialer.in_lanes(&others).len();
+        let asked = !self.sources.is_empty() && now >= self.schedule.bootstrap_at;
+        let reserved = if asked && !news {
+            self.config.news_reserve
+        } else {
+            0
+        };
+        self.config
+            .dials_max
+            .saturating_sub(servers.max(others) + reserved)
     }
 
     /// One peer and one server, whatever their backoff: enough to see whether the line is back.
@@ -795,11 +824,11 @@ impl Engine {
     }
 
     fn ask_bootstrap(&mut self, now: Time, missing: usize) {
-        if self.sources.is_empty() || self.links.live() >= self.config.low_water {
+        if self.schedule.naming || self.links.live() >= self.config.low_water {
             return;
         }
         let nobody_left =
-            self.links.is_empty() && self.dialer.is_empty() && self.is_memory_exhausted(now);
+            self.links.is_empty() && self.dialer.is_empty() && self.next_is_news(now).is_none();
         let due = now >= self.schedule.bootstrap_at
             || self.links.is_empty() && (nobody_left || self.dialer.memory_failed(now));
         if !due {
@@ -817,7 +846,7 @@ impl Engine {
         let busy = |peer: &PeerKey| {
             self.links.contains(peer) || self.dialer.is_dialling(peer) || self.reach.is_me(peer)
         };
-        let Some(ask) = self.sources.next(now, anyway, busy, &mut self.rng) else {
+        let Some(ask) = self.sources.next(now, anyway, busy) else {
             return false;
         };
         let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);

@@ -19,9 +19,11 @@ use crate::{
 };
 
 /// The bootstrap sources.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Sources {
     list: Vec<Source>,
+    /// Of its own, so that which server is asked does not hang on what else was drawn before.
+    rng: Rng,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +44,12 @@ pub struct Ask {
 }
 
 impl Sources {
+    /// No source yet.
+    pub fn new(rng: Rng) -> Self {
+        let list = Vec::new();
+        Self { list, rng }
+    }
+
     /// Adds a source, with the breaker it had when we last stopped.
     pub fn add(
         &mut self,
@@ -76,11 +84,10 @@ impl Sources {
     /// The next source to dial: drawn among those that rest no longer and are not `busy`, so that a
     /// thousand nodes with one list do not all ask its first entry. `anyway` ignores breakers.
     pub fn next(
-        &self,
+        &mut self,
         now: Time,
         anyway: bool,
         busy: impl Fn(&PeerKey) -> bool,
-        rng: &mut Rng,
     ) -> Option<Ask> {
         let ready: Vec<_> = self
             .list
@@ -94,7 +101,7 @@ impl Sources {
             .into_iter()
             .filter(|source| source.breaker.failures == fewest)
             .collect();
-        let drawn = ready.get(rng.usize(..ready.len()))?;
+        let drawn = ready.get(self.rng.usize(..ready.len()))?;
         Some(Ask {
             peer: drawn.peer.clone(),
             address: drawn.address.clone(),
@@ -143,12 +150,14 @@ impl Sources {
         dial: DialId,
         now: Time,
         config: &Config,
-        rng: &mut Rng,
     ) -> Option<(Text<640>, Backoff)> {
-        let source = self.by_dial(dial)?;
+        let source = self
+            .list
+            .iter_mut()
+            .find(|source| source.dial == Some(dial))?;
         source.dial = None;
         source.breaker.failures = source.breaker.failures.saturating_add(1);
-        source.breaker.until = now + source.breaker_wait(config, rng);
+        source.breaker.until = now + source.breaker_wait(config, &mut self.rng);
         Some((source.name(), source.breaker))
     }
 
@@ -224,31 +233,29 @@ mod tests {
         format!("/ip4/8.8.4.4/tcp/{port}").parse().unwrap()
     }
 
-    fn fail(sources: &mut Sources, now: Time, rng: &mut Rng) -> Backoff {
+    fn fail(sources: &mut Sources, now: Time) -> Backoff {
         sources.dialled(&address(1), DialId(7));
-        let (_, breaker) = sources
-            .failed(DialId(7), now, &Config::default(), rng)
-            .unwrap();
+        let (_, breaker) = sources.failed(DialId(7), now, &Config::default()).unwrap();
         breaker
     }
 
-    fn one_source() -> (Sources, Rng) {
-        let mut sources = Sources::default();
+    fn one_source() -> Sources {
+        let mut sources = Sources::new(Rng::with_seed(1));
         sources.add(None, address(1), None, &Config::default());
-        (sources, Rng::with_seed(1))
+        sources
     }
 
     #[test]
     fn the_breaker_opens_at_five_failures_and_doubles_up_to_an_hour() {
-        let (mut sources, mut rng) = one_source();
+        let mut sources = one_source();
         let config = Config::default();
         let state = |sources: &Sources, now| sources.status(now, &config)[0].breaker;
         for _ in 0..4 {
-            fail(&mut sources, T, &mut rng);
+            fail(&mut sources, T);
             assert_eq!(state(&sources, T), "closed");
         }
         for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
-            let breaker = fail(&mut sources, T, &mut rng);
+            let breaker = fail(&mut sources, T);
             assert_eq!(breaker.until.since(T), Duration::from_secs(60 * minutes));
             assert_eq!(state(&sources, T), "open");
             assert_eq!(state(&sources, breaker.until), "half-open");
@@ -260,27 +267,27 @@ mod tests {
 
     #[test]
     fn an_open_source_is_not_asked() {
-        let (mut sources, mut rng) = one_source();
+        let mut sources = one_source();
         for _ in 0..5 {
-            fail(&mut sources, T, &mut rng);
+            fail(&mut sources, T);
         }
-        assert_eq!(sources.next(T, false, |_| false, &mut rng), None);
-        assert!(sources.next(T, true, |_| false, &mut rng).is_some());
+        assert_eq!(sources.next(T, false, |_| false), None);
+        assert!(sources.next(T, true, |_| false).is_some());
         let ready = sources.ready_at(|_| false).unwrap();
-        assert!(sources.next(ready, false, |_| false, &mut rng).is_some());
+        assert!(sources.next(ready, false, |_| false).is_some());
     }
 
     #[test]
     fn those_that_work_go_first_and_none_is_everybodys_first() {
-        let (mut sources, mut rng) = one_source();
+        let mut sources = one_source();
         for port in 2..6 {
             sources.add(None, address(port), None, &Config::default());
         }
-        fail(&mut sources, T, &mut rng);
+        fail(&mut sources, T);
         let drawn: std::collections::BTreeSet<_> = (0..100)
             .map(|_| {
                 sources
-                    .next(T + Duration::from_secs(60), false, |_| false, &mut rng)
+                    .next(T + Duration::from_secs(60), false, |_| false)
                     .unwrap()
                     .address
             })
@@ -291,10 +298,10 @@ mod tests {
 
     #[test]
     fn a_breaker_outlives_a_restart() {
-        let (mut sources, mut rng) = one_source();
-        let breaker = fail(&mut sources, T, &mut rng);
-        let mut again = Sources::default();
+        let mut sources = one_source();
+        let breaker = fail(&mut sources, T);
+        let mut again = Sources::new(Rng::with_seed(2));
         again.add(None, address(1), Some(breaker), &Config::default());
-        assert_eq!(again.next(T, false, |_| false, &mut rng), None);
+        assert_eq!(again.next(T, false, |_| false), None);
     }
 }

@@ -292,6 +292,7 @@ fn a_bootstrap_server_named_once_is_asked_again_after_a_restart() {
         peer: None,
         address: address(7_000),
     });
+    node.pass(Duration::ZERO);
     let dial = node.dials[0].clone();
     node.connected(
         key("server"),

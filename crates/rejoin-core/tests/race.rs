@@ -153,6 +153,7 @@ fn bootstrap_is_asked_at_once_without_memory_and_late_with_it() {
 
     let mut cold = Node::new(vec![]);
     cold.command(server());
+    cold.pass(Duration::ZERO);
     assert!(bootstrap(&cold));
 
     let mut warm = Node::new(friends(40));
@@ -163,6 +164,23 @@ fn bootstrap_is_asked_at_once_without_memory_and_late_with_it() {
     assert!(!bootstrap(&warm));
     warm.pass(Duration::from_millis(1));
     assert!(bootstrap(&warm), "memory had its head start");
+}
+
+#[test]
+fn which_of_many_servers_is_asked_first_is_a_matter_of_chance() {
+    let first = |seed| {
+        let mut node = Node::seeded(seed);
+        for n in 0..20 {
+            node.command(Command::AddBootstrap {
+                peer: None,
+                address: address(7_000 + n),
+            });
+        }
+        node.pass(Duration::ZERO);
+        node.dials[0].addresses[0].to_string()
+    };
+    let drawn: std::collections::BTreeSet<_> = (0..20).map(first).collect();
+    assert!(drawn.len() > 5, "{drawn:?}");
 }
 
 #[test]

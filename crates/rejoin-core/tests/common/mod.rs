@@ -40,9 +40,18 @@ impl Node {
         )
     }
 
+    /// A node without memory, and with a lot of its own.
+    pub fn seeded(seed: u64) -> Self {
+        Self::made(Config::default(), Snapshot::default(), seed)
+    }
+
     pub fn with(config: Config, snapshot: Snapshot) -> Self {
+        Self::made(config, snapshot, 42)
+    }
+
+    fn made(config: Config, snapshot: Snapshot, seed: u64) -> Self {
         let mut node = Self {
-            engine: Engine::new(config, snapshot, START, 42),
+            engine: Engine::new(config, snapshot, START, seed),
             now: START,
             dials: Vec::new(),
             cancelled: Vec::new(),
