@@ -37,6 +37,9 @@ use crate::{
 /// Questions waiting for the loop; it takes a fraction of a millisecond for each.
 const ASKS_MAX: usize = 64;
 
+/// Addresses of our own kept for `status`: a machine with many interfaces.
+const LISTENING_MAX: usize = 64;
+
 /// A peer of another network is not dealt with for so long; then it may have moved to ours.
 const OTHER_NETWORK: Duration = Duration::from_secs(600);
 
@@ -307,9 +310,12 @@ impl Daemon {
         {
             tracing::warn!(%error, "the next start may get other ports");
         }
+        let local = !self.settings.listen_chosen && is_local(&address);
         let address = self.with_my_name(address);
-        self.facts.listening.push(address.clone());
-        self.tell(News::Listening { address });
+        if self.facts.listening.len() < LISTENING_MAX {
+            self.facts.listening.push(address.clone());
+        }
+        self.tell(News::Listening { address, local });
     }
 
     fn with_my_name(&self, address: Multiaddr) -> String {
@@ -422,6 +428,14 @@ async fn until(deadline: Option<Time>) {
         Some(at) => tokio::time::sleep(at.since(now())).await,
         None => std::future::pending().await,
     }
+}
+
+fn is_local(address: &Multiaddr) -> bool {
+    address.iter().next().is_some_and(|host| match host {
+        Protocol::Ip4(ip) => ip.is_loopback(),
+        Protocol::Ip6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+        _ => false,
+    })
 }
 
 fn setup(keypair: &libp2p::identity::Keypair, target: usize) -> Setup {
