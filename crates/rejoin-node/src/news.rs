@@ -55,7 +55,7 @@ pub enum News {
     /// The node is asked to leave.
     Leaving,
     /// The node has left.
-    Stopped { connections: usize },
+    Stopped { connections: usize, saved: bool },
 }
 
 /// A node that runs.
@@ -157,7 +157,13 @@ fn line(news: &News) -> String {
             short(peer)
         ),
         News::Leaving => format!("{DIM}leaving{DIM:#}     saving; again to leave at once"),
-        News::Stopped { .. } => format!("{DIM}left{DIM:#}        everything is saved"),
+        News::Stopped { saved: true, .. } => {
+            format!("{DIM}left{DIM:#}        everything is saved")
+        }
+        News::Stopped { saved: false, .. } => format!(
+            "{BAD}left{BAD:#}        the disk did not take the last changes; what was saved before is \
+             still there"
+        ),
     }
 }
 

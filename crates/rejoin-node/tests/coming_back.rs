@@ -2,10 +2,11 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{fs::File, time::Duration};
 
-use common::{Start, home, met, name_in};
+use common::{Node, Start, home, met, name_in};
 use fastrand::Rng;
+use tempfile::TempDir;
 
 #[test]
 fn two_nodes_find_each_other_again_after_each_was_killed_in_turn() {
@@ -119,9 +120,35 @@ fn asked_to_leave_it_saves_and_is_gone_within_two_seconds() {
         assert!(leaving["at"].as_u64() >= connected["at"].as_u64());
         let took_ms = stopped["at"].as_u64().unwrap() - leaving["at"].as_u64().unwrap();
         assert!(took_ms <= 2_000, "{signal}: {took_ms} ms");
+        assert_eq!(stopped["saved"], true);
         assert!(bob.wait().success());
         assert_eq!(met(&bobs), [name_in(&at_alice)]);
         assert!(!bobs.join("node.json").exists());
+    }
+}
+
+#[test]
+fn mistake_06_a_disk_that_does_not_answer_keeps_nobody_from_leaving() {
+    let home = home();
+    let (_stuck, bob) = with_a_stuck_disk(&home);
+    bob.signal("-TERM");
+    let leaving = bob.wait_for("leaving");
+    let stopped = bob.wait_for("stopped");
+    assert_eq!(stopped["saved"], false);
+    let took_ms = stopped["at"].as_u64().unwrap() - leaving["at"].as_u64().unwrap();
+    assert!(took_ms <= 2_000, "{took_ms} ms");
+    assert!(bob.wait().success());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let home = home();
+        let (_stuck, bob) = with_a_stuck_disk(&home);
+        bob.signal("-TERM");
+        bob.wait_for("leaving");
+        bob.signal(signal);
+        assert_eq!(bob.wait().code(), Some(code));
     }
 }
 
@@ -137,6 +164,23 @@ fn networks_with_different_names_do_not_mix() {
         event["event"] == "other_network" && event["network"] == "/rejoin/main/1.0.0"
     });
     alice.wait_until(|event| event["event"] == "disconnected" && event["peer"] == name_in(&at_bob));
+}
+
+/// A node with something to save, and the lock that keeps it from doing so.
+fn with_a_stuck_disk(home: &TempDir) -> (File, Node) {
+    let (_alice, at_alice) = Start::at(home.path().join("alice")).up();
+    let store = home.path().join("peers.json");
+    let bob = Start::at(home.path().join("bob"))
+        .with("--store", &format!("json:{}", store.display()))
+        .knowing(&at_alice);
+    let (bob, _) = bob.up();
+    let lock = File::options()
+        .write(true)
+        .open(store.with_extension("json.lock"));
+    let lock = lock.unwrap();
+    lock.lock().unwrap();
+    bob.wait_for_peer(name_in(&at_alice));
+    (lock, bob)
 }
 
 #[test]
