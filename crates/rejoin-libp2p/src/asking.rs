@@ -184,6 +184,12 @@ impl Behaviour {
         self.engine.status(self.clock.peek())
     }
 
+    /// Nothing waits to be saved, and no save is under way. After [`Behaviour::shutdown`] it becomes
+    /// true once the shelf has taken everything.
+    pub fn is_saved(&self) -> bool {
+        self.engine.is_saved()
+    }
+
     /// Everybody in memory.
     pub fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
         self.engine.peers()

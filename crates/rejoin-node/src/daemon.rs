@@ -1,7 +1,7 @@
 //! A running node: one loop that hands events from the swarm to whom they concern, answers
 //! questions, and tells what happens. Whom to dial, keep and forget is decided in the engine.
 
-use std::{collections::HashMap, process, time::Duration};
+use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Duration};
 
 use libp2p::{
     Multiaddr, PeerId, Swarm, core::transport::ListenerId, futures::StreamExt, identify, kad,
@@ -37,6 +37,12 @@ use crate::{
 /// Questions waiting for the loop; it takes a fraction of a millisecond for each.
 const ASKS_MAX: usize = 64;
 
+/// A healthy disk needs a hundredth of it, and two seconds are as long as anybody waits.
+const SAVE_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// Addresses of our own kept for `status`: a machine with many interfaces.
+const LISTENING_MAX: usize = 64;
+
 /// A peer of another network is not dealt with for so long; then it may have moved to ours.
 const OTHER_NETWORK: Duration = Duration::from_secs(600);
 
@@ -64,7 +70,7 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
     }
     signals.cut_short();
     drop(open); // nobody may ask a node that is leaving
-    daemon.leave();
+    daemon.leave().await;
     Ok(())
 }
 
@@ -307,9 +313,12 @@ impl Daemon {
         {
             tracing::warn!(%error, "the next start may get other ports");
         }
+        let local = !self.settings.listen_chosen && is_local(&address);
         let address = self.with_my_name(address);
-        self.facts.listening.push(address.clone());
-        self.tell(News::Listening { address });
+        if self.facts.listening.len() < LISTENING_MAX {
+            self.facts.listening.push(address.clone());
+        }
+        self.tell(News::Listening { address, local });
     }
 
     fn with_my_name(&self, address: Multiaddr) -> String {
@@ -375,14 +384,24 @@ impl Daemon {
         None
     }
 
-    /// Saves what is unsaved, waiting for that no longer than the memory does.
-    fn leave(mut self) {
+    /// Saves what is unsaved. A disk that does not take it in time keeps nobody from leaving.
+    async fn leave(mut self) {
         self.tell(News::Leaving);
         let connections = self.status().connections;
+        for listener in self.listeners.keys() {
+            self.swarm.remove_listener(*listener);
+        }
         self.memory().shutdown();
-        let printer = self.printer;
-        drop(self.swarm);
-        printer.tell(&News::Stopped { connections }, now());
+        let saving = tokio::time::timeout(SAVE_WITHIN, saved(&mut self.swarm));
+        let saved = saving.await.unwrap_or(false);
+        self.tell(News::Stopped { connections, saved });
+        if saved {
+            drop(self.swarm);
+        } else {
+            // Dropping it would wait for the disk all over again. What is not written whole is not
+            // written at all, so the end of the process harms nothing.
+            std::mem::forget(self.swarm);
+        }
     }
 }
 
@@ -417,11 +436,35 @@ impl Mind for Daemon {
     }
 }
 
+/// Goes on until everything is saved, or saving fails; says whether it is.
+async fn saved(swarm: &mut Swarm<Network>) -> bool {
+    poll_fn(|cx| {
+        while let Poll::Ready(event) = swarm.poll_next_unpin(cx) {
+            drop(event); // nobody is told of it any more
+        }
+        let memory = &swarm.behaviour().memory;
+        let failed = memory.status().storage.failures > 0;
+        match memory.is_saved() || failed {
+            true => Poll::Ready(!failed),
+            false => Poll::Pending,
+        }
+    })
+    .await
+}
+
 async fn until(deadline: Option<Time>) {
     match deadline {
         Some(at) => tokio::time::sleep(at.since(now())).await,
         None => std::future::pending().await,
     }
+}
+
+fn is_local(address: &Multiaddr) -> bool {
+    address.iter().next().is_some_and(|host| match host {
+        Protocol::Ip4(ip) => ip.is_loopback(),
+        Protocol::Ip6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+        _ => false,
+    })
 }
 
 fn setup(keypair: &libp2p::identity::Keypair, target: usize) -> Setup {

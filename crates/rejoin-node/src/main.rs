@@ -28,7 +28,7 @@ mod signals;
 use std::{io, process::ExitCode};
 
 use clap::Parser;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::EnvFilter;
 
 use crate::{
     print::{BAD, aside},
@@ -49,9 +49,8 @@ fn main() -> ExitCode {
 
 /// `RUST_LOG` says how much; without it, only what needs somebody's attention.
 fn listen_to_log() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::WARN.into())
-        .from_env_lossy();
+    // What libraries warn of is their daily business; what it means for the node, we say ourselves.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "error,rejoin=warn".into());
     let colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     tracing_subscriber::fmt()
         .with_env_filter(filter)

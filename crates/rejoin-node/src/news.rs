@@ -20,7 +20,12 @@ pub enum News {
     /// Something was found wrong with the memory, and put right.
     Notice { text: String },
     /// Others can reach us here.
-    Listening { address: String },
+    Listening {
+        address: String,
+        /// Of use on this machine or this link only, and not asked for.
+        #[serde(skip)]
+        local: bool,
+    },
     /// A peer is connected.
     Connected {
         peer: String,
@@ -50,7 +55,7 @@ pub enum News {
     /// The node is asked to leave.
     Leaving,
     /// The node has left.
-    Stopped { connections: usize },
+    Stopped { connections: usize, saved: bool },
 }
 
 /// A node that runs.
@@ -88,6 +93,7 @@ impl Printer {
     /// Tells. Nobody listening is no reason for a node to stop.
     pub fn tell(self, news: &News, now: Time) {
         let text = match self {
+            Self::Lines if matches!(news, News::Listening { local: true, .. }) => return,
             Self::Lines => line(news),
             Self::Json => {
                 let at = now.as_millis();
@@ -103,7 +109,7 @@ fn line(news: &News) -> String {
     match news {
         News::Started(started) => opening(started),
         News::Notice { text } => format!("{NAME}memory{NAME:#}      {text}"),
-        News::Listening { address } => format!("{DIM}listening{DIM:#}   {address}"),
+        News::Listening { address, .. } => format!("{DIM}listening{DIM:#}   {address}"),
         News::Connected {
             peer,
             connections,
@@ -151,7 +157,13 @@ fn line(news: &News) -> String {
             short(peer)
         ),
         News::Leaving => format!("{DIM}leaving{DIM:#}     saving; again to leave at once"),
-        News::Stopped { .. } => format!("{DIM}left{DIM:#}        everything is saved"),
+        News::Stopped { saved: true, .. } => {
+            format!("{DIM}left{DIM:#}        everything is saved")
+        }
+        News::Stopped { saved: false, .. } => format!(
+            "{BAD}left{BAD:#}        the disk did not take the last changes; what was saved before is \
+             still there"
+        ),
     }
 }
 

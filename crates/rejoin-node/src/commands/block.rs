@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    answer::DoneAnswer, failure::Failure, node, print::in_words, question::Question,
-    settings::Place,
-};
+use crate::{answer::DoneAnswer, failure::Failure, node, question::Question, settings::Place};
 
 /// Without a span the block is lifted.
 pub fn run(place: &Place, peer: String, span: Option<Duration>, json: bool) -> Result<(), Failure> {
@@ -15,7 +12,11 @@ pub fn run(place: &Place, peer: String, span: Option<Duration>, json: bool) -> R
     };
     let answer = node::ask(place, &question)?;
     node::show(answer, json, |done: DoneAnswer| match span {
-        Some(span) => format!("{} is blocked for {}", done.peer, in_words(span)),
+        Some(span) => format!(
+            "{} is blocked for {}",
+            done.peer,
+            humantime::format_duration(span)
+        ),
         None => format!("{} is no longer blocked", done.peer),
     })
 }

@@ -14,15 +14,18 @@ use crate::{
 };
 
 pub fn run(place: &Place, query: Query, json: bool) -> Result<(), Failure> {
+    let filtered = query.filter.is_some();
     let answer = node::ask(place, &Question::Peers(query))?;
     let now = now().as_millis();
-    node::show(answer, json, |answer| words(answer, now))
+    node::show(answer, json, |answer| words(answer, filtered, now))
 }
 
-fn words(answer: PeersAnswer, now: u64) -> String {
+fn words(answer: PeersAnswer, filtered: bool, now: u64) -> String {
     let PeersAnswer { total, peers } = answer;
-    if peers.is_empty() {
-        return "nobody is remembered like that; `rejoin up` meets peers".into();
+    match (total, filtered) {
+        (0, true) => return "nobody in memory fits; `rejoin peers` lists everybody".into(),
+        (0, false) => return "nobody is remembered yet; `rejoin up` meets peers".into(),
+        _ => {}
     }
     let shown = peers.len();
     let head = [
@@ -66,7 +69,7 @@ fn row(peer: PeerRow, now: u64) -> [String; 7] {
             ago(peer.last_seen, now)
         },
         if all > 0.0 {
-            format!("{:.1} of {all:.1}", peer.dials_ok)
+            format!("{} of {}", faded(peer.dials_ok), faded(all))
         } else {
             "–".into()
         },
@@ -74,6 +77,12 @@ fn row(peer: PeerRow, now: u64) -> [String; 7] {
             .first()
             .map_or_else(|| "–".into(), |address| format!("{address}{more}")),
     ]
+}
+
+/// Counts fade, so they are whole numbers only while they are fresh.
+fn faded(count: f64) -> String {
+    let text = format!("{count:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), Into::into)
 }
 
 fn rtt(ms: f32) -> String {
@@ -101,4 +110,26 @@ fn state(peer: &PeerRow, now: u64) -> String {
         words.push("bootstrap");
     }
     words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_counts_look_whole() {
+        assert_eq!(faded(0.99998), "1");
+        assert_eq!(faded(1.26), "1.3");
+        assert_eq!(faded(10.0), "10");
+    }
+
+    #[test]
+    fn an_empty_memory_says_what_to_do() {
+        let nobody = || PeersAnswer {
+            total: 0,
+            peers: Vec::new(),
+        };
+        assert!(words(nobody(), false, 0).contains("rejoin up"));
+        assert!(words(nobody(), true, 0).contains("rejoin peers"));
+    }
 }

@@ -61,7 +61,11 @@ fn words(status: &StatusAnswer, now: u64) -> String {
     if node.running {
         line("last return", last_return(&status.last_return));
         for (index, address) in node.listening.iter().enumerate() {
-            line(if index == 0 { "listening" } else { "" }, address.clone());
+            // The name at its end stands above already.
+            let place = address
+                .rsplit_once("/p2p/")
+                .map_or(&**address, |(place, _)| place);
+            line(if index == 0 { "listening" } else { "" }, place.into());
         }
     }
     for (index, source) in status.sources.iter().enumerate() {

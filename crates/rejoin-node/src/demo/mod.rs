@@ -1,13 +1,329 @@
-//! `rejoin demo`: a network on this machine that meets, stops and comes back.
+//! `rejoin demo`: a network on this machine, of which half dies while one node is away, and that
+//! node's way back: without its memory and with it. This file tells the story; the others play
+//! their parts in it.
 
-use std::process::ExitCode;
+mod error;
+mod handshake;
+mod progress;
+mod report;
+mod silence;
+mod stopwatch;
+mod subject;
+mod swarm;
+mod table;
+mod timeline;
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use self::{
+    error::DemoError,
+    progress::Progress,
+    report::{Report, Round, Setting},
+    subject::{Account, Subject, Terms},
+    swarm::Others,
+    table::Table,
+};
 
 /// What `rejoin demo` may be told.
-#[derive(clap::Args, Debug)]
-pub struct Args {}
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Nodes in the network, two bootstrap servers aside
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(12..=250))]
+    nodes: u16,
+    /// Returns without memory, and as many with it
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// The same seed gives the same nodes, of which the same die
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[arg(from_global)]
+    json: bool,
+    /// Keep the node's memory and its log, and say where they are
+    #[arg(long)]
+    keep: bool,
+}
 
-/// Shows the network.
-pub fn run(_args: Args) -> ExitCode {
-    eprintln!("the demo is not built into this version");
+/// Servers that a node without memory asks.
+const SERVERS: usize = 2;
+
+/// The demo's own network, so that it never mixes with another.
+const NETWORK: &str = "demo";
+
+/// Bare dials of which the median is taken.
+const BARE_DIALS: usize = 51;
+
+/// How many peers the node is to meet before it is killed, of those there are; half of them die.
+const MET_MIN: usize = 24;
+
+/// Connections the node wants; fewer where fewer nodes survive.
+const TARGET: usize = 8;
+
+/// A start that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Shows how a node comes back.
+pub fn run(args: Args) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&DemoError::Runtime(error)),
+    };
+    let progress = Progress::new();
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            report = play(&args, &progress) => Some(report),
+            () = interrupted() => None,
+        }
+    });
+    progress.finish();
+    runtime.shutdown_background(); // the network needs no good-bye
+    match ended {
+        Some(Ok(report)) => match print(&report, args.json) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE, // nobody reads what we print
+        },
+        Some(Err(error)) => failed(&error),
+        None => ExitCode::from(INTERRUPTED),
+    }
+}
+
+/// What shells expect of a program ended by Ctrl-C: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
+
+fn failed(error: &DemoError) -> ExitCode {
+    eprintln!("error: {error}");
     ExitCode::FAILURE
+}
+
+fn print(report: &Report, json: bool) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, report)?;
+        writeln!(out)
+    } else {
+        write!(out, "\n{}", Table(report))
+    }
+}
+
+/// The whole story.
+async fn play(args: &Args, progress: &Progress) -> Result<Report, DemoError> {
+    let home = Home::new(args.keep)?;
+    let mut others = gather(args, progress).await?;
+    let memory = meet(&home, &others, progress).await?;
+    let setting = half_dies(&mut others, progress).await?;
+    let bare = bare_dials_ms(&others, progress).await?;
+    let (cold, warm) = come_back(args, &home, &memory, &others, progress).await?;
+    if args.keep {
+        progress.say(&format!(
+            "the memory and the logs are in {}",
+            home.path.display()
+        ));
+    }
+    Ok(Report::of(&cold, &warm, &bare, setting))
+}
+
+/// A network comes together.
+async fn gather(args: &Args, progress: &Progress) -> Result<Others, DemoError> {
+    let nodes = usize::from(args.nodes);
+    progress.begin("starting nodes on 127.0.0.1", nodes);
+    let mut others = Others::start(SERVERS, NETWORK, args.seed).await?;
+    for _ in 0..nodes {
+        others.join().await?;
+        progress.step();
+    }
+    progress.begin("letting them get to know each other", 0);
+    others.quiet().await;
+    progress.done(&format!(
+        "{nodes} libp2p nodes and {SERVERS} bootstrap servers are up; each knows {} others or more",
+        others.known_by_the_loneliest()
+    ));
+    Ok(others)
+}
+
+/// The node under test joins for the first time, meets others, and is killed. Returns what it
+/// remembers.
+async fn meet(home: &Home, others: &Others, progress: &Progress) -> Result<PathBuf, DemoError> {
+    progress.begin("a new node joins through the bootstrap servers", 0);
+    let memory = home.fresh_memory("met")?;
+    let mut node = Subject::start(&terms(home, &memory, others))?;
+    let joined = node.until_connected(5, PATIENCE).await?;
+    let enough = MET_MIN.min(others.living().len() * 2 / 3);
+    let met = node.until_remembered(enough, PATIENCE).await?;
+    progress.done(&format!(
+        "a new node joined through them, had five connections after {:.0} ms and has met {met} peers",
+        joined.since_up.as_secs_f64() * 1_000.0
+    ));
+    node.kill();
+    progress.done("it was killed (SIGKILL)");
+    Ok(memory)
+}
+
+/// Meanwhile half of the network dies.
+async fn half_dies(others: &mut Others, progress: &Progress) -> Result<Setting, DemoError> {
+    progress.begin("half of the network dies", 0);
+    others.half_dies().await?;
+    others.quiet().await;
+    let (refusing, silent) = others.dead();
+    let living = others.living().len();
+    progress.done(&format!(
+        "half of the network is dead: {refusing} refuse, {silent} accept and stay silent"
+    ));
+    Ok(Setting {
+        living,
+        refusing,
+        silent,
+    })
+}
+
+/// What a connection costs here, in milliseconds.
+async fn bare_dials_ms(others: &Others, progress: &Progress) -> Result<Vec<f64>, DemoError> {
+    progress.begin("measuring bare handshakes", 0);
+    let living = others.living();
+    // On a thread of its own, as a node of its own would be.
+    let dialling = tokio::task::spawn_blocking(move || {
+        let quiet = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(DemoError::Runtime)?;
+        quiet.block_on(handshake::bare_dials(&living, BARE_DIALS))
+    });
+    let took = dialling.await.map_err(DemoError::network)??;
+    let took: Vec<_> = took
+        .iter()
+        .map(|took| took.as_secs_f64() * 1_000.0)
+        .collect();
+    progress.done(&format!(
+        "one bare handshake takes {:.2} ms (median of {BARE_DIALS})",
+        report::median(&took)
+    ));
+    Ok(took)
+}
+
+/// The node comes back, in turns without memory and with it.
+async fn come_back(
+    args: &Args,
+    home: &Home,
+    memory: &Path,
+    others: &Others,
+    progress: &Progress,
+) -> Result<(Vec<Round>, Vec<Round>), DemoError> {
+    let rounds = usize::from(args.rounds);
+    progress.begin(
+        "coming back, in turns without memory and with it",
+        rounds * 2,
+    );
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let nothing = home.fresh_memory(&format!("cold-{round}"))?;
+        cold.push(one_return(home, &nothing, others).await?);
+        progress.step();
+        let copy = home.copied_memory(memory, &format!("warm-{round}"))?;
+        warm.push(one_return(home, &copy, others).await?);
+        progress.step();
+    }
+    progress.done(&format!(
+        "it came back {rounds} times without memory and {rounds} times with it"
+    ));
+    Ok((cold, warm))
+}
+
+async fn one_return(home: &Home, memory: &Path, others: &Others) -> Result<Round, DemoError> {
+    others.quiet().await;
+    let mut node = Subject::start(&terms(home, memory, others))?;
+    let first = node.until_connected(1, PATIENCE).await?;
+    let fifth = node.until_connected(5, PATIENCE).await?;
+    let Account { status, dials } = node.return_account(PATIENCE).await?;
+    node.kill();
+    let ms = |span: Duration| span.as_secs_f64() * 1_000.0;
+    let lives = |peer: &str| peer.parse().is_ok_and(|peer| others.lives(&peer));
+    let (living_dialled, living_connected) = timeline::living_hits(&dials, lives);
+    let numbers = status.last_return;
+    Ok(Round {
+        up_ms: ms(first.since_process.saturating_sub(first.since_up)),
+        first_ms: ms(first.since_up),
+        fifth_ms: ms(fifth.since_up),
+        fifth_since_process_ms: ms(fifth.since_process),
+        dials: numbers.dials,
+        bootstrap_dials: numbers.bootstrap_dials,
+        cached_dialled: numbers.cached_dialled,
+        cached_connected: numbers.cached_connected,
+        living_dialled: living_dialled as u64,
+        living_connected: living_connected as u64,
+        stagger_ms: timeline::stagger_ms(&dials, 5) as f64,
+    })
+}
+
+fn terms(home: &Home, memory: &Path, others: &Others) -> Terms {
+    Terms {
+        data: home.path.join("node"),
+        store: memory.join("peers.db"),
+        network: NETWORK,
+        target: TARGET.min(others.size() / 2),
+        bootstrap: others.bootstrap(),
+        log: memory.join("log"),
+    }
+}
+
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut asked_to_end) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = asked_to_end.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await; // without it nobody can interrupt us
+}
+
+/// Where the node under test lives. Everything is gone afterwards unless it is to be kept.
+#[derive(Debug)]
+struct Home {
+    path: PathBuf,
+    _removed_on_drop: Option<tempfile::TempDir>,
+}
+
+impl Home {
+    fn new(keep: bool) -> Result<Self, DemoError> {
+        let folder = tempfile::Builder::new()
+            .prefix("rejoin-demo-")
+            .tempdir()
+            .map_err(DemoError::Disk)?;
+        Ok(if keep {
+            Self {
+                path: folder.keep(),
+                _removed_on_drop: None,
+            }
+        } else {
+            Self {
+                path: folder.path().into(),
+                _removed_on_drop: Some(folder),
+            }
+        })
+    }
+
+    /// A place for a memory, with nothing in it.
+    fn fresh_memory(&self, name: &str) -> Result<PathBuf, DemoError> {
+        let folder = self.path.join(name);
+        fs::create_dir(&folder).map_err(DemoError::Disk)?;
+        Ok(folder)
+    }
+
+    /// A memory as it was left, so that every round begins with the same.
+    fn copied_memory(&self, from: &Path, name: &str) -> Result<PathBuf, DemoError> {
+        let folder = self.fresh_memory(name)?;
+        for entry in fs::read_dir(from).map_err(DemoError::Disk)? {
+            let entry = entry.map_err(DemoError::Disk)?;
+            fs::copy(entry.path(), folder.join(entry.file_name())).map_err(DemoError::Disk)?;
+        }
+        Ok(folder)
+    }
 }

@@ -28,15 +28,14 @@ fn made_records_look_like_lived_ones() {
         };
         let made = look(Scene::new(seed, &past).shelf.peers.values());
         assert!(lived.proven >= 20, "{lived:?}");
-        assert!(lived.hearsay >= 20, "{lived:?}");
-        assert_eq!(lived.anchors, made.anchors, "{lived:?} {made:?}");
+        // One of those it was connected to may be a bootstrap server, which is not counted here.
+        assert!((5..=8).contains(&lived.anchors), "{lived:?}");
+        assert_eq!(made.anchors, 8);
         // Four round trips, and the handshake was really measured.
         assert!((3.0..5.0).contains(&lived.dial_per_rtt), "{lived:?}");
         assert!((3.0..5.0).contains(&made.dial_per_rtt), "{made:?}");
-        assert!(
-            (lived.latency_ms / made.latency_ms - 1.0).abs() < 0.4,
-            "{lived:?} {made:?}"
-        );
+        let ratio = lived.dial_ms / made.dial_ms;
+        assert!((0.6..1.6).contains(&ratio), "{lived:?} {made:?}");
     });
 }
 
@@ -44,10 +43,9 @@ fn made_records_look_like_lived_ones() {
 #[derive(Debug)]
 struct Look {
     proven: usize,
-    hearsay: usize,
     anchors: usize,
+    dial_ms: f32,
     dial_per_rtt: f32,
-    latency_ms: f32,
 }
 
 /// Checks what holds for every record, and sums up.
@@ -58,7 +56,7 @@ fn look<'a>(peers: impl Iterator<Item = &'a PeerRecord>) -> Look {
     for record in &hearsay {
         assert!(!record.addresses.is_empty());
     }
-    let (mut ratios, mut latencies) = (Vec::new(), Vec::new());
+    let (mut ratios, mut dials) = (Vec::new(), Vec::new());
     for record in &proven {
         let connected = record.last_connected.expect("proven");
         assert!(record.first_seen <= connected);
@@ -67,19 +65,17 @@ fn look<'a>(peers: impl Iterator<Item = &'a PeerRecord>) -> Look {
         assert!(record.evidence.failures_in_row < 5);
         let known = &record.addresses[0];
         assert!(known.observed && known.last_success.is_some());
+        let dial = known.dial_ms.expect("dialled");
+        dials.push(dial);
         // A feeler leaves before the first ping is back.
-        if let (Some(dial), Some(rtt)) = (known.dial_ms, record.evidence.latency_ms) {
-            ratios.push(dial / rtt);
-            latencies.push(rtt);
-        }
+        ratios.extend(record.evidence.latency_ms.map(|rtt| dial / rtt));
     }
-    assert!(latencies.len() >= 8, "{} were pinged", latencies.len());
+    assert!(ratios.len() >= 8, "{} were pinged", ratios.len());
     let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len() as f32;
     Look {
         proven: proven.len(),
-        hearsay: hearsay.len(),
         anchors: proven.iter().filter(|record| record.control.anchor).count(),
+        dial_ms: mean(&dials),
         dial_per_rtt: mean(&ratios),
-        latency_ms: mean(&latencies),
     }
 }

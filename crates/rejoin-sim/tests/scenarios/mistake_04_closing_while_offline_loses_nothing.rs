@@ -7,7 +7,7 @@ use crate::seeds::{at_home, each_seed, secs};
 
 #[test]
 fn closing_the_program_while_offline_loses_nobody() {
-    each_seed(30, |seed| {
+    each_seed(15, |seed| {
         let mut sim = at_home(seed);
         let proven = sim.shelf().count(Pool::Proven);
         let peers = sim.shelf().peers.len();
@@ -27,7 +27,7 @@ fn closing_the_program_while_offline_loses_nobody() {
 
 #[test]
 fn those_lost_in_the_outage_are_still_the_anchors() {
-    each_seed(30, |seed| {
+    each_seed(15, |seed| {
         let mut sim = at_home(seed);
         let links: Vec<_> = sim.links().cloned().collect();
         sim.unplug();

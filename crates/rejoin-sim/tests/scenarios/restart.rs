@@ -3,7 +3,7 @@
 
 use rejoin_sim::{Figures, Setting};
 
-use crate::seeds::{coming_back, each_seed, secs};
+use crate::seeds::{affordable, coming_back, each_seed, secs};
 
 #[test]
 fn a_node_with_a_fresh_memory_is_back_without_any_server() {
@@ -51,10 +51,10 @@ fn with_nine_tenths_gone_as_peers_go_its_judgement_pays() {
     check(Setting::churn(0.9), None, 0.8);
 }
 
-/// Compares medians over 100 seeds.
+/// Compares medians.
 #[track_caller]
 fn check(setting: Setting, over_oracle_max: Option<f64>, over_blind_max: f64) {
-    let figures = Figures::of(setting, 100);
+    let figures = Figures::of(setting, affordable(100));
     let told = rejoin_sim::report::table(std::slice::from_ref(&figures));
     let over_blind = figures.over_blind.p50.expect("everybody arrives");
     assert!(over_blind <= over_blind_max, "over blind:\n{told}");

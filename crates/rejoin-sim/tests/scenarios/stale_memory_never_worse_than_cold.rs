@@ -9,7 +9,7 @@ use crate::seeds::each_seed;
 fn never_later_than_a_cold_start_plus_the_head_start() {
     for dead in [0.5, 0.9, 0.97, 1.0] {
         for setting in [Setting::by_lot(dead), Setting::churn(dead)] {
-            each_seed(40, |seed| {
+            each_seed(25, |seed| {
                 let restart = Restart::run(seed, &setting.past());
                 assert!(!restart.is_late(), "{setting}: {restart:?}");
             });

@@ -4,7 +4,7 @@ use crate::seeds::{at_home, each_seed, secs};
 
 #[test]
 fn finds_its_peers_again_after_the_network_returns() {
-    each_seed(100, |seed| {
+    each_seed(30, |seed| {
         let mut sim = at_home(seed);
         sim.unplug();
         sim.run_for(secs(600));

@@ -1,0 +1,237 @@
+//! Nodes as a user starts them: the real binary, a data folder of its own, loopback only.
+
+#![allow(dead_code, reason = "no test file uses all of it")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Far more than anything here takes; only a failing test waits for so long.
+pub const LONG: Duration = Duration::from_secs(60);
+
+/// A folder for the data folders of one test.
+pub fn home() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A running node. Dropping it kills it.
+pub struct Node {
+    pub data: PathBuf,
+    child: Child,
+    news: Receiver<Value>,
+    words: Receiver<String>,
+}
+
+/// How to start one.
+pub struct Start {
+    data: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Start {
+    /// With this data folder, listening on loopback by TCP.
+    pub fn at(data: impl Into<PathBuf>) -> Self {
+        let start = Self {
+            data: data.into(),
+            arguments: Vec::new(),
+        };
+        start.with("--listen", "/ip4/127.0.0.1/tcp/0")
+    }
+
+    pub fn with(mut self, flag: &str, value: &str) -> Self {
+        self.arguments.extend([flag.into(), value.into()]);
+        self
+    }
+
+    pub fn knowing(self, other: &str) -> Self {
+        self.with("--bootstrap", other)
+    }
+
+    pub fn spawn(self) -> Node {
+        let mut child = program()
+            .args(["up", "--json", "--data"])
+            .arg(&self.data)
+            .args(&self.arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let news = lines(child.stdout.take().unwrap(), |line| {
+            serde_json::from_str(&line).unwrap_or(Value::String(line))
+        });
+        let words = lines(child.stderr.take().unwrap(), |line| line);
+        Node {
+            data: self.data,
+            child,
+            news,
+            words,
+        }
+    }
+
+    /// Starts it and waits until it listens; with its address.
+    pub fn up(self) -> (Node, String) {
+        let node = self.spawn();
+        let listening = node.wait_for("listening");
+        let address = listening["address"].as_str().unwrap().to_owned();
+        (node, address)
+    }
+}
+
+impl Node {
+    /// The next event of this name; others are skipped.
+    #[track_caller]
+    pub fn wait_for(&self, name: &str) -> Value {
+        self.wait_until(|event| event["event"] == name)
+    }
+
+    /// The event that says that this peer is connected.
+    #[track_caller]
+    pub fn wait_for_peer(&self, peer: &str) -> Value {
+        self.wait_until(|event| event["event"] == "connected" && event["peer"] == peer)
+    }
+
+    #[track_caller]
+    pub fn wait_until(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            match self.news.recv_timeout(LONG) {
+                Ok(event) if is_it(&event) => return event,
+                Ok(_) => {}
+                Err(error) => panic!(
+                    "it never came ({error}); the node said: {:?}",
+                    self.words.try_iter().collect::<Vec<_>>()
+                ),
+            }
+        }
+    }
+
+    /// All that happens within so long.
+    pub fn news_within(&self, span: Duration) -> Vec<Value> {
+        let mut news = Vec::new();
+        loop {
+            match self.news.recv_timeout(span) {
+                Ok(event) => news.push(event),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return news,
+            }
+        }
+    }
+
+    /// Waits until nothing is left to be saved.
+    #[track_caller]
+    pub fn wait_until_all_saved(&self) {
+        for _ in 0..600 {
+            let storage = &json(&self.data, &["status"])["storage"];
+            if storage["unsaved"] == 0 && !storage["saved"].is_null() {
+                return;
+            }
+            self.news_within(Duration::from_millis(50));
+        }
+        panic!("it is never all saved");
+    }
+
+    /// As a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Asks it to leave, and waits until it has.
+    pub fn stop(self) -> ExitStatus {
+        self.signal("-TERM");
+        self.wait()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(mut self) -> ExitStatus {
+        // Its output ends when it does.
+        while self.news.recv_timeout(LONG).is_ok() {}
+        self.child.wait().unwrap()
+    }
+
+    /// Waits until it ends by itself; what it said on stderr.
+    pub fn last_words(mut self) -> (ExitStatus, String) {
+        while self.news.recv_timeout(LONG).is_ok() {}
+        let mut words = String::new();
+        while let Ok(line) = self.words.recv_timeout(LONG) {
+            words.push_str(&line);
+            words.push('\n');
+        }
+        (self.child.wait().unwrap(), words)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may be gone already
+        let _ = self.child.wait();
+    }
+}
+
+/// The program, without what the environment of the test says.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rejoin"));
+    for name in ["REJOIN_DATA", "REJOIN_STORE", "REJOIN_NETWORK", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command on a data folder.
+pub fn run(data: &Path, arguments: &[&str]) -> Output {
+    let mut command = program();
+    command.args(arguments).arg("--data").arg(data);
+    command.output().unwrap()
+}
+
+/// The JSON a command prints.
+#[track_caller]
+pub fn json(data: &Path, arguments: &[&str]) -> Value {
+    let output = run(data, &[arguments, &["--json"]].concat());
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {words}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The names of the peers in memory, of those only whom it has met.
+#[track_caller]
+pub fn met(data: &Path) -> Vec<String> {
+    let answer = json(data, &["peers", "--sort", "name"]);
+    let peers = answer["peers"].as_array().unwrap().iter();
+    peers
+        .filter(|peer| peer["pool"] == "proven")
+        .map(|peer| peer["peer"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The peer id at the end of an address.
+pub fn name_in(address: &str) -> &str {
+    address.rsplit_once("/p2p/").unwrap().1
+}
+
+fn lines<T: Send + 'static>(
+    from: impl std::io::Read + Send + 'static,
+    read: impl Fn(String) -> T + Send + 'static,
+) -> Receiver<T> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if sender.send(read(line)).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
