@@ -114,6 +114,11 @@ impl Book {
         ranked.into_iter().map(|(_, record)| record).collect()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// How many there are in a pool.
     pub fn count(&self, pool: Pool) -> usize {
         self.iter().filter(|record| record.pool() == pool).count()

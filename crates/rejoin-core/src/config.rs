@@ -88,6 +88,8 @@ pub struct Config {
 
     /// Silent dials in a row, with nothing connected, after which the fault must be ours.
     pub outage_after: usize,
+    /// Dials in a row for which our own machine knew no way, after which the fault is ours for sure.
+    pub unreachable_after: usize,
     /// Failures held back at most until it is clear whose fault they were.
     pub suspended_max: usize,
     /// A failure is held back no longer than this.
@@ -160,6 +162,7 @@ impl Default for Config {
             anchor_grace: MINUTE,                 // links of one outage die within about a minute
 
             outage_after: 24, // with nine in ten dead and half of those refusing: one in 10,000
+            unreachable_after: 12, // a first burst
             suspended_max: 256, // eight times what is in the air
             suspended_for: Duration::from_secs(30), // two pings
             probe_min: Duration::from_secs(1), // Wi-Fi reconnects in a few seconds

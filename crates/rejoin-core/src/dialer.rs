@@ -113,6 +113,9 @@ const ANSWER_PRIOR_WEIGHT: f64 = 4.0;
 /// A queue older than this is put in order anew, since chances fade.
 const QUEUE_AGE_MAX: Duration = Duration::from_secs(5);
 
+/// So many failures change what is to be expected of the rest enough to order it anew.
+const FAILURES_PER_ORDER: u32 = 4;
+
 /// How far down the queue a peer of another netgroup is looked for: the whole front of a race.
 const DIVERSITY_REACH: usize = 64;
 
@@ -140,6 +143,21 @@ impl Dialer {
     /// Somebody became worth dialling, or no longer is: the order has to be made anew.
     pub fn reorder(&mut self) {
         self.stale = true;
+    }
+
+    /// Somebody rests: the queue has to be made anew once that is over.
+    pub fn rests(&mut self, record: Option<&PeerRecord>) {
+        let Some(record) = record else {
+            return;
+        };
+        let addresses = record
+            .addresses
+            .iter()
+            .map(|known| known.backoff_until)
+            .min();
+        if let Some(until) = addresses.flatten().max(rests_until(record)) {
+            self.ready_at = Some(self.ready_at.map_or(until, |first| first.min(until)));
+        }
     }
 
     /// How many dials are in the air.
@@ -453,6 +471,8 @@ impl Dialer {
                 self.race.answered += 1;
             } else {
                 self.race.failed += 1;
+                // What it says of the others is worth a new order now and then.
+                self.stale |= self.race.failed.is_multiple_of(FAILURES_PER_ORDER);
             }
         }
     }

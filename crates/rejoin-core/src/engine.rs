@@ -63,7 +63,6 @@ pub struct Engine {
 /// A dial that failed, and what to do about it once it is clear whose fault it was.
 #[derive(Clone, Debug)]
 struct Verdict {
-    dial: DialId,
     flight: Flight,
     failures: Vec<AddressFailure>,
 }
@@ -384,6 +383,13 @@ impl Engine {
             feeler: ours
                 .as_ref()
                 .is_some_and(|(_, flight)| flight.lane == Lane::Feeler),
+            server: ours
+                .as_ref()
+                .is_some_and(|(_, flight)| flight.lane == Lane::Bootstrap)
+                || self
+                    .book
+                    .get(&peer)
+                    .is_some_and(|record| record.role.bootstrap),
         };
         if let Some((dial, flight)) = ours {
             self.landed_well(now, &peer, dial, &flight);
@@ -392,7 +398,7 @@ impl Engine {
         self.links.came_up(&peer, link, &self.config);
         self.answered(now, Some(began));
         let connections = self.links.len();
-        self.tally.connected(now, connections, self.config.target);
+        self.tally.connected(now, connections);
         let event = Event::Connected {
             peer: peer.clone(),
             connections,
@@ -402,7 +408,7 @@ impl Engine {
         if connections == 1 {
             self.schedule.discover_at = now;
         }
-        if feeler && self.links.live() > self.config.target {
+        if feeler && self.links.peers() > self.config.target {
             let reason = DisconnectReason::FeelerDone;
             self.outputs.push_back(Output::Disconnect { peer, reason });
         }
@@ -473,48 +479,47 @@ impl Engine {
         flight: Flight,
         failures: Vec<AddressFailure>,
     ) {
-        self.dialer.judge(&flight, false);
         let remembered = counts_as_remembered(&flight);
         self.tally
             .ended(now, dial, remembered, flight.lane, outcome(&failures));
+        self.dialer.judge(&flight, false);
+        self.sources.rest(dial, now, &self.config);
         if let Some(peer) = &flight.peer {
             self.book
                 .rest(now, peer, &failures, &self.config, &mut self.rng);
+            self.dialer.rests(self.book.get(peer));
         }
-        self.dialer.reorder();
         let began = flight.began;
+        let kinds = |of: fn(&AddressFailure) -> bool| failures.iter().all(of);
+        let (no_way, no_means) = (kinds(is_unreachable), kinds(is_unsupported));
         let answered = failures.iter().any(is_answer);
-        let verdict = Verdict {
-            dial,
-            flight,
-            failures,
-        };
+        let verdict = Verdict { flight, failures };
         if answered {
-            self.answered(now, Some(began));
+            self.line_works(now, Some(began));
             self.pass(now, verdict);
+        } else if no_means {
+            self.pass(now, verdict);
+        } else if no_way {
+            self.guard.unreachable();
         } else if let Some(verdict) = self.guard.silent(began, now, verdict, &self.config) {
             self.pass(now, verdict);
         }
-        let known = self.book.count(Pool::Proven) + self.sources.len();
-        if self
-            .guard
-            .declare(now, self.links.live(), known, &self.config)
-        {
+        let (live, known) = (self.links.live(), self.book.len() + self.sources.len());
+        if self.guard.declare(now, live, known, &self.config) {
             self.tell(Event::OutageBegan);
         }
     }
 
     /// The fault was the peer's.
     fn pass(&mut self, now: Time, verdict: Verdict) {
-        let Verdict {
-            dial,
-            flight,
-            failures,
-        } = verdict;
-        if flight.lane == Lane::Bootstrap
-            && let Some((source, breaker)) = self.sources.failed(dial, now, &self.config)
-        {
-            self.book.set_breaker(now, source, breaker);
+        let Verdict { flight, failures } = verdict;
+        if flight.lane == Lane::Bootstrap {
+            for address in &flight.addresses {
+                let failed = self.sources.failed(address, now, &self.config);
+                if let Some((source, breaker)) = failed {
+                    self.book.set_breaker(now, source, breaker);
+                }
+            }
         }
         let Some(peer) = flight.peer else {
             return;
@@ -528,18 +533,26 @@ impl Engine {
         self.prune(now, plan);
     }
 
-    /// Something came in from the network, as an answer to what began at `began` or of itself.
+    /// A peer answered what began at `began`, or showed life of itself. If that ends an outage,
+    /// everybody may be dialled at once again.
     fn answered(&mut self, now: Time, began: Option<Time>) {
+        if self.line_works(now, began) {
+            self.book.clear_backoff(now);
+            self.sources.clear();
+            self.dialer.restart(now);
+        }
+    }
+
+    /// Something came in from the network, be it a refusal. Says whether that ends an outage.
+    fn line_works(&mut self, now: Time, began: Option<Time>) -> bool {
         let Answer { guilty, outage } = self.guard.answered(began, now, &self.config);
         for verdict in guilty {
             self.pass(now, verdict);
         }
         if let Some(lasted) = outage {
-            self.book.clear_backoff(now);
-            self.sources.clear();
-            self.dialer.restart(now);
             self.tell(Event::OutageEnded { lasted });
         }
+        outage.is_some()
     }
 
     fn heard_from(&mut self, now: Time, peer: &PeerKey, began: Option<Time>) {
@@ -741,7 +754,7 @@ impl Engine {
             if !self.schedule.satisfied {
                 self.schedule.satisfied = true;
                 self.dialer.restart(now);
-                let took = now.since(self.tally.numbers().since);
+                let took = self.tally.target_reached(now);
                 self.tell(Event::TargetReached { took });
             }
             return;
@@ -750,7 +763,7 @@ impl Engine {
             // Connections are missing again: bootstrap servers get their head start anew.
             self.schedule.satisfied = false;
             self.dialer.restart(now);
-            let low = self.links.live() < self.config.low_water;
+            let low = self.links.peers() < self.config.low_water;
             let head_start = self.config.bootstrap_head_start;
             let jitter = head_start.mul_f64(self.rng.f64());
             self.schedule.bootstrap_at = now + head_start + if low { jitter } else { head_start };
@@ -809,22 +822,26 @@ impl Engine {
             .saturating_sub(servers.max(others) + reserved)
     }
 
-    /// One peer and one server, whatever their backoff: enough to see whether the line is back.
+    /// One peer or two, whatever their backoff: enough to see whether the line is back.
     fn probe(&mut self, now: Time) {
-        self.guard.probed(now, &self.config);
+        let probes = self.guard.probed(now, &self.config);
         if self.dialer.len() + 2 > self.config.dials_max {
             return; // enough is in the air to notice
         }
         self.dialer.reorder();
         let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
-        if let Some((peer, lane)) = self.dialer.next(scene, true, &mut self.rng) {
-            self.dial(now, &peer, lane, true);
+        let next = self.dialer.next(scene, true, &mut self.rng);
+        if let Some((peer, lane)) = &next {
+            self.dial(now, peer, *lane, true);
         }
-        self.dial_bootstrap(now, true);
+        // Servers would hear from everybody whose line fails, so they are asked half as often.
+        if next.is_none() || probes.is_multiple_of(2) {
+            self.dial_bootstrap(now, true);
+        }
     }
 
     fn ask_bootstrap(&mut self, now: Time, missing: usize) {
-        if self.schedule.naming || self.links.live() >= self.config.low_water {
+        if self.schedule.naming || self.links.peers() >= self.config.low_water {
             return;
         }
         let nobody_left =
@@ -950,12 +967,12 @@ impl Engine {
     }
 
     fn missing(&self) -> usize {
-        self.config.target.saturating_sub(self.links.live())
+        self.config.target.saturating_sub(self.links.peers())
     }
 
     /// When bootstrap servers join, or may be asked again.
     fn bootstrap_timeout(&self) -> Option<Timeout> {
-        if self.links.live() >= self.config.low_water {
+        if self.links.peers() >= self.config.low_water {
             return None;
         }
         let busy = |peer: &PeerKey| self.links.contains(peer) || self.dialer.is_dialling(peer);
@@ -1032,6 +1049,14 @@ fn is_answer(failed: &AddressFailure) -> bool {
         Failure::Refused => Scope::of(&failed.address) != Scope::Loopback,
         Failure::Silent | Failure::Unreachable | Failure::Unsupported | Failure::Other => false,
     }
+}
+
+fn is_unreachable(failed: &AddressFailure) -> bool {
+    failed.failure == Failure::Unreachable
+}
+
+fn is_unsupported(failed: &AddressFailure) -> bool {
+    failed.failure == Failure::Unsupported
 }
 
 /// One word for the timeline.

@@ -28,6 +28,8 @@ pub struct Link {
     pub heard: Time,
     /// It was only dialled to test hearsay.
     pub feeler: bool,
+    /// It is a bootstrap server: there to be asked, not to be kept.
+    pub server: bool,
 }
 
 impl Links {
@@ -62,6 +64,12 @@ impl Links {
             .values()
             .filter(|link| link.heard >= self.woke)
             .count()
+    }
+
+    /// How many of those are peers, and not bootstrap servers.
+    pub fn peers(&self) -> usize {
+        let live = self.up.values().filter(|link| link.heard >= self.woke);
+        live.filter(|link| !link.server).count()
     }
 
     /// The machine woke: every connection has to show life anew.
@@ -144,6 +152,7 @@ mod tests {
                 heard: T,
                 dialled: None,
                 feeler: false,
+                server: false,
             };
             links.came_up(&name.parse().unwrap(), link, &config);
         }

@@ -16,6 +16,8 @@ pub struct OutageGuard<T> {
     heard: Option<Time>,
     /// Silent dials since then.
     silent: usize,
+    /// Dials since then for which our own machine knew no way.
+    unreachable: usize,
     suspended: VecDeque<Suspended<T>>,
     declared: Option<Declared>,
 }
@@ -31,6 +33,7 @@ struct Declared {
     since: Time,
     probe_at: Time,
     wait: Duration,
+    probes: u32,
 }
 
 /// What an answer reveals.
@@ -47,6 +50,7 @@ impl<T> Default for OutageGuard<T> {
         Self {
             heard: None,
             silent: 0,
+            unreachable: 0,
             suspended: VecDeque::new(),
             declared: None,
         }
@@ -71,11 +75,18 @@ impl<T> OutageGuard<T> {
         None
     }
 
+    /// A dial ended because our own machine knew no way: nobody's fault but ours.
+    pub fn unreachable(&mut self) {
+        self.silent = self.silent.saturating_add(1);
+        self.unreachable = self.unreachable.saturating_add(1);
+    }
+
     /// Something came in at `now`: an answer to what began at `began`, or, with `None`, over a
     /// connection that has been up for longer.
     pub fn answered(&mut self, began: Option<Time>, now: Time, config: &Config) -> Answer<T> {
         self.heard = Some(now);
         self.silent = 0;
+        self.unreachable = 0;
         let outage = self
             .declared
             .take()
@@ -93,10 +104,13 @@ impl<T> OutageGuard<T> {
     }
 
     /// Whether enough dials stayed silent, with nothing connected, to declare the outage ours: who
-    /// knows only a few peers needs only twice as many. Says so once.
+    /// knows only a few peers needs only twice as many. Where our own machine knows no way, time
+    /// after time, connections that seem to be up are dead too. Says so once.
     pub fn declare(&mut self, now: Time, connected: usize, known: usize, config: &Config) -> bool {
         let enough = config.outage_after.min(known.max(2) * 2);
-        if connected > 0 || self.declared.is_some() || self.silent < enough {
+        let no_way = self.unreachable >= config.unreachable_after;
+        let nobody = connected == 0 && self.silent >= enough;
+        if self.declared.is_some() || !(no_way || nobody) {
             return false;
         }
         self.suspended.clear();
@@ -104,6 +118,7 @@ impl<T> OutageGuard<T> {
             since: now,
             probe_at: now + config.probe_min,
             wait: config.probe_min,
+            probes: 0,
         });
         true
     }
@@ -126,12 +141,15 @@ impl<T> OutageGuard<T> {
         self.declared.map(|declared| declared.probe_at)
     }
 
-    /// Notes that a probe was made.
-    pub fn probed(&mut self, now: Time, config: &Config) {
-        if let Some(declared) = &mut self.declared {
-            declared.wait = (declared.wait * 2).min(config.probe_max);
-            declared.probe_at = now + declared.wait;
-        }
+    /// Notes that a probe is made, and says how many were before it.
+    pub fn probed(&mut self, now: Time, config: &Config) -> u32 {
+        let Some(declared) = &mut self.declared else {
+            return 0;
+        };
+        declared.wait = (declared.wait * 2).min(config.probe_max);
+        declared.probe_at = now + declared.wait;
+        declared.probes = declared.probes.saturating_add(1);
+        declared.probes - 1
     }
 }
 
@@ -204,6 +222,16 @@ mod tests {
     }
 
     #[test]
+    fn without_any_way_connections_that_seem_up_prove_nothing() {
+        let (mut guard, config) = guard();
+        for _ in 0..config.unreachable_after {
+            assert!(!guard.declare(s(2), 8, 100, &config));
+            guard.unreachable();
+        }
+        assert!(guard.declare(s(2), 8, 100, &config));
+    }
+
+    #[test]
     fn who_knows_few_gives_up_sooner() {
         let (mut guard, config) = guard();
         for _ in 0..6 {
@@ -226,7 +254,7 @@ mod tests {
             let at = guard.probe_at().unwrap();
             waits.push(at.since(now).as_secs());
             now = at;
-            guard.probed(now, &config);
+            assert_eq!(guard.probed(now, &config) as usize + 1, waits.len());
         }
         assert_eq!(waits, [1, 2, 4, 8, 15, 15]);
     }

@@ -128,6 +128,26 @@ impl Sources {
         }
     }
 
+    /// A dial ended badly, and it is not clear yet whose fault that was: the source rests.
+    pub fn rest(&mut self, dial: DialId, now: Time, config: &Config) {
+        let Some(source) = self
+            .list
+            .iter_mut()
+            .find(|source| source.dial == Some(dial))
+        else {
+            return;
+        };
+        source.dial = None;
+        let failures = source.breaker.failures;
+        let wait = backoff::delay(
+            failures,
+            config.backoff_min,
+            config.breaker_min,
+            &mut self.rng,
+        );
+        source.breaker.until = source.breaker.until.max(now + wait);
+    }
+
     /// A dial ended without saying anything about the source.
     pub fn called_off(&mut self, dial: DialId) {
         if let Some(source) = self.by_dial(dial) {
@@ -144,18 +164,15 @@ impl Sources {
         Some((source.name(), source.breaker))
     }
 
-    /// A source failed. Returns its breaker to be remembered.
+    /// A source failed, and the fault was its own. Returns its breaker to be remembered.
     pub fn failed(
         &mut self,
-        dial: DialId,
+        address: &Address,
         now: Time,
         config: &Config,
     ) -> Option<(Text<640>, Backoff)> {
-        let source = self
-            .list
-            .iter_mut()
-            .find(|source| source.dial == Some(dial))?;
-        source.dial = None;
+        let mut list = self.list.iter_mut();
+        let source = list.find(|source| source.address == *address)?;
         source.breaker.failures = source.breaker.failures.saturating_add(1);
         source.breaker.until = now + source.breaker_wait(config, &mut self.rng);
         Some((source.name(), source.breaker))
@@ -235,7 +252,9 @@ mod tests {
 
     fn fail(sources: &mut Sources, now: Time) -> Backoff {
         sources.dialled(&address(1), DialId(7));
-        let (_, breaker) = sources.failed(DialId(7), now, &Config::default()).unwrap();
+        let config = Config::default();
+        sources.rest(DialId(7), now, &config);
+        let (_, breaker) = sources.failed(&address(1), now, &config).unwrap();
         breaker
     }
 
@@ -263,6 +282,25 @@ mod tests {
         sources.dialled(&address(1), DialId(9));
         sources.answered(DialId(9), &"alice".parse().unwrap());
         assert_eq!(state(&sources, T), "closed");
+    }
+
+    #[test]
+    fn a_failure_nobody_is_blamed_for_makes_a_source_rest_and_no_more() {
+        let (mut sources, config) = (one_source(), Config::default());
+        sources.dialled(&address(1), DialId(7));
+        assert_eq!(
+            sources.next(T, true, |_| false),
+            None,
+            "it is being dialled"
+        );
+        sources.rest(DialId(7), T, &config);
+        assert_eq!(sources.next(T, false, |_| false), None);
+        assert!(
+            sources
+                .next(T + config.breaker_min, false, |_| false)
+                .is_some()
+        );
+        assert_eq!(sources.status(T, &config)[0].failures, 0);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Numbers that are true: what the way back into the network took, dial by dial.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use crate::{
     config::Config,
@@ -97,18 +100,25 @@ impl Tally {
     }
 
     /// There are so many connections now.
-    pub fn connected(&mut self, now: Time, connections: usize, target: usize) {
-        let numbers = &mut self.numbers;
-        let took = u64::try_from(now.since(numbers.since).as_millis()).unwrap_or(u64::MAX);
+    pub fn connected(&mut self, now: Time, connections: usize) {
+        let took = self.took_ms(now);
         if connections >= 1 {
-            numbers.first_ms.get_or_insert(took);
+            self.numbers.first_ms.get_or_insert(took);
         }
         if connections >= 5 {
-            numbers.fifth_ms.get_or_insert(took);
+            self.numbers.fifth_ms.get_or_insert(took);
         }
-        if connections >= target {
-            numbers.target_ms.get_or_insert(took);
-        }
+    }
+
+    /// There are as many peers as wanted. Returns how long that took.
+    pub fn target_reached(&mut self, now: Time) -> Duration {
+        let took = self.took_ms(now);
+        self.numbers.target_ms.get_or_insert(took);
+        now.since(self.numbers.since)
+    }
+
+    fn took_ms(&self, now: Time) -> u64 {
+        u64::try_from(now.since(self.numbers.since).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The counts of the current return.

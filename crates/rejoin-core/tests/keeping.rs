@@ -306,6 +306,30 @@ fn a_bootstrap_server_named_once_is_asked_again_after_a_restart() {
 }
 
 #[test]
+fn a_bootstrap_server_takes_no_peers_place() {
+    let config = Config {
+        target: 1,
+        ..Config::default()
+    };
+    let mut node = Node::with(config, Snapshot::default());
+    node.command(Command::AddBootstrap {
+        peer: Some(key("server")),
+        address: address(7_000),
+    });
+    node.pass(Duration::ZERO);
+    let dial = node.dials[0].clone();
+    node.answer(&dial);
+    let reached = |node: &Node| {
+        node.events
+            .iter()
+            .any(|event| matches!(event, Event::TargetReached { .. }))
+    };
+    assert!(!reached(&node));
+    node.come("alice");
+    assert!(reached(&node));
+}
+
+#[test]
 fn forgetting_is_for_good() {
     let mut node = Node::new(friends(2));
     node.pass(SECOND * 6);
