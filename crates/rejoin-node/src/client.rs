@@ -12,7 +12,7 @@ use crate::{
     failure::Failure,
     note::Note,
     question::{Question, Target},
-    refusal::Refused,
+    refusal::{Refusal, Refused},
 };
 
 /// Longer than the node takes for its slowest answer.
@@ -32,7 +32,10 @@ pub struct Client {
 impl Client {
     /// The node that left this note, if it still runs. Another program may have its port by now, so
     /// it has to answer with the name of that start.
-    pub fn reach(note: Note) -> Option<Self> {
+    ///
+    /// # Errors
+    /// If somebody is there who does not answer in time, or has no time for us.
+    pub fn reach(note: Note) -> Result<Option<Self>, Failure> {
         let agent = Agent::config_builder()
             .timeout_connect(Some(CONNECT_WITHIN))
             .timeout_global(Some(ANSWER_WITHIN))
@@ -44,9 +47,15 @@ impl Client {
             agent: agent.into(),
             note,
         };
-        let status = client.ask(&Question::Status).ok()?;
-        let same = status.get("instance")?.as_str()? == client.note.instance;
-        same.then_some(client)
+        match client.ask(&Question::Status) {
+            Ok(status) => {
+                let same = status["instance"].as_str() == Some(&client.note.instance);
+                Ok(same.then_some(client))
+            }
+            Err(Failure::Refused(Refusal::Busy)) => Err(Refusal::Busy.into()),
+            Err(Failure::TooSlow) => Err(Failure::TooSlow),
+            Err(_) => Ok(None), // nobody is there, or somebody else
+        }
     }
 
     /// Asks.
@@ -112,7 +121,10 @@ impl Client {
 }
 
 fn answer(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Failure> {
-    let silent = |error: ureq::Error| Failure::NoAnswer(error.to_string());
+    let silent = |error| match error {
+        ureq::Error::Timeout(_) => Failure::TooSlow,
+        error => Failure::NoAnswer(error.to_string()),
+    };
     let mut response = response.map_err(silent)?;
     let reader = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
     let body: Value = reader.read_json().map_err(silent)?;
@@ -165,6 +177,6 @@ mod tests {
             token: "t".into(),
             instance: "i".into(),
         };
-        assert!(Client::reach(note).is_none());
+        assert!(Client::reach(note).unwrap().is_none());
     }
 }

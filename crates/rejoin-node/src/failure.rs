@@ -67,8 +67,13 @@ pub enum Failure {
         /// The system's answer.
         source: io::Error,
     },
+    /// The running node is there, but does not answer in time.
+    #[error(
+        "the running node does not answer in time; if that goes on, stop it and start it again"
+    )]
+    TooSlow,
     /// The running node gives no answer we understand.
-    #[error("the running node does not answer ({0}); if that goes on, stop it and start it again")]
+    #[error("the running node gives no answer ({0}); if that goes on, stop it and start it again")]
     NoAnswer(String),
 }
 

@@ -104,12 +104,13 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise
     let names = Names::of_this_system();
     let noise = noise::Config::new(keypair)?;
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    let over_tcp = names
-        .resolve(tcp())
+    let over_tcp = tcp()
         .upgrade(Version::V1Lazy)
         .authenticate(noise.clone())
         .multiplex(yamux::Config::default())
         .timeout(HANDSHAKE_MAX)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let over_quic = quic::tokio::Transport::new(quic::Config::new(keypair))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let over_websocket = websocket::Config::new(names.resolve(tcp()))
         .upgrade(Version::V1Lazy)
@@ -117,13 +118,14 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise
         .multiplex(yamux::Config::default())
         .timeout(HANDSHAKE_MAX)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    let over_quic = names
-        .resolve(quic::tokio::Transport::new(quic::Config::new(keypair)))
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    // Whatever resolves names takes every address for its own, so it stands last.
+    let by_name = names.resolve(
+        over_tcp
+            .or_transport(over_quic)
+            .map(|either, _| either.into_inner()),
+    );
     Ok(over_websocket
-        .or_transport(over_tcp)
-        .map(|either, _| either.into_inner())
-        .or_transport(over_quic)
+        .or_transport(by_name)
         .map(|either, _| either.into_inner())
         .boxed())
 }

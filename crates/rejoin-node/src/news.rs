@@ -11,6 +11,9 @@ use crate::{
     print::{BAD, DIM, GOOD, NAME, in_words},
 };
 
+/// What comes up within this belongs to the way back.
+const RETURN_MAX: Duration = Duration::from_secs(60);
+
 /// Something that happened.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -116,12 +119,16 @@ fn line(news: &News) -> String {
             target,
             remembered,
             since_ms,
-        } => format!(
-            "{GOOD}connected{GOOD:#}   {connections}/{target}  {}{}  {DIM}after {}{DIM:#}",
-            short(peer),
-            if *remembered { "  from memory" } else { "" },
-            in_words(Duration::from_millis(*since_ms)),
-        ),
+        } => {
+            let from = if *remembered { "  from memory" } else { "" };
+            // Later on it only says how long the node has been up.
+            let after = match Duration::from_millis(*since_ms) {
+                span if span <= RETURN_MAX => format!("  {DIM}after {}{DIM:#}", in_words(span)),
+                _ => String::new(),
+            };
+            let peer = short(peer);
+            format!("{GOOD}connected{GOOD:#}   {connections}/{target}  {peer}{from}{after}")
+        }
         News::Disconnected {
             peer,
             connections,

@@ -15,7 +15,7 @@ use crate::{
 /// If it is refused, or nobody answers.
 pub fn ask(place: &Place, question: &Question) -> Result<Value, Failure> {
     if let Some(note) = Note::read(&place.folder)? {
-        match Client::reach(note) {
+        match Client::reach(note)? {
             Some(client) => return client.ask(question),
             None => print::aside("the last node here was killed; this is what it remembered"),
         }

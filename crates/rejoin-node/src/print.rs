@@ -95,7 +95,7 @@ pub fn ago(then: Option<u64>, now: u64) -> String {
     match then {
         None => "never".into(),
         Some(then) => match now.saturating_sub(then) {
-            0..1_000 => "now".into(),
+            0..1_000 => "just now".into(),
             ms => format!("{} ago", in_words(Duration::from_millis(ms))),
         },
     }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn what_never_happened_is_not_long_ago() {
         assert_eq!(ago(None, 5), "never");
-        assert_eq!(ago(Some(5_000), 4_000), "now");
+        assert_eq!(ago(Some(5_000), 4_000), "just now");
         assert_eq!(ago(Some(1_000), 31_000), "30 s ago");
     }
 

@@ -1,6 +1,6 @@
 //! What can go wrong on the demo's stage, and what to do about it.
 
-use std::{error::Error, io, path::PathBuf, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -30,18 +30,18 @@ pub enum DemoError {
     },
     /// It did not get there.
     #[error(
-        "the node under test had {got} of {wanted} connections after {waited:?}; the machine may \
-         be too busy: try again, or with fewer --nodes (log: {log})", log = log.display()
+        "the node under test had {got} of {wanted} {what} after {waited:?}; the machine may be too \
+         busy: try again, or with fewer --nodes (rejoin demo --keep keeps the node's log)"
     )]
     TooSlow {
         /// What it had.
         got: usize,
         /// What was wanted.
         wanted: usize,
+        /// Of what.
+        what: &'static str,
         /// For how long.
         waited: Duration,
-        /// Where more is written.
-        log: PathBuf,
     },
     /// What it says makes no sense to us.
     #[error("the node under test cannot be understood: {0}; this is a bug, please report it")]

@@ -16,7 +16,35 @@ use super::{error::DemoError, stopwatch::Stopwatch};
 /// How long so many bare dials take, one after the other: TCP, noise and yamux until libp2p calls
 /// the connection established, from a node that does nothing else to nodes that are alive.
 pub async fn bare_dials(to: &[Multiaddr], times: usize) -> Result<Vec<Duration>, DemoError> {
-    let mut swarm = SwarmBuilder::with_new_identity()
+    let mut swarm = bare_swarm()?;
+    let mut took = Vec::with_capacity(times);
+    for address in to.iter().cycle().take(times) {
+        let burst = burst(&mut swarm, std::slice::from_ref(address)).await?;
+        took.push(burst);
+    }
+    Ok(took)
+}
+
+/// How long it takes, again and again, until so many bare dials begun at once are all connections:
+/// what a node could do at best that knew exactly whom to dial.
+pub async fn bare_bursts(
+    to: &[Multiaddr],
+    at_once: usize,
+    times: usize,
+) -> Result<Vec<Duration>, DemoError> {
+    let mut swarm = bare_swarm()?;
+    let mut took = Vec::with_capacity(times);
+    for turn in 0..times {
+        let mut others = to.to_vec();
+        others.rotate_left(turn % to.len().max(1));
+        others.truncate(at_once);
+        took.push(burst(&mut swarm, &others).await?);
+    }
+    Ok(took)
+}
+
+fn bare_swarm() -> Result<Swarm<dummy::Behaviour>, DemoError> {
+    let swarm = SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(
             tcp::Config::default(),
@@ -26,37 +54,41 @@ pub async fn bare_dials(to: &[Multiaddr], times: usize) -> Result<Vec<Duration>,
         .map_err(DemoError::network)?
         .with_behaviour(|_| dummy::Behaviour)
         .map_err(DemoError::network)?
+        // Nothing is said over these connections; only we close them.
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_MAX))
         .build();
-    let mut took = Vec::with_capacity(times);
-    for address in to.iter().cycle().take(times) {
-        took.push(bare_dial(&mut swarm, address.clone()).await?);
-    }
-    Ok(took)
+    Ok(swarm)
 }
 
-async fn bare_dial(
+/// Longer than any burst takes.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Dials everybody at once. Returns how long it took until all were connected; then hangs up, so
+/// that the next measurement begins when nothing of this one is left.
+async fn burst(
     swarm: &mut Swarm<dummy::Behaviour>,
-    to: Multiaddr,
+    to: &[Multiaddr],
 ) -> Result<Duration, DemoError> {
     let watch = Stopwatch::start();
-    swarm.dial(to).map_err(DemoError::network)?;
-    let mut took = None;
-    loop {
+    for address in to {
+        swarm.dial(address.clone()).map_err(DemoError::network)?;
+    }
+    let mut connected = Vec::with_capacity(to.len());
+    while connected.len() < to.len() {
         match swarm.select_next_some().await {
-            SwarmEvent::ConnectionEstablished { peer_id, .. } => {
-                took = Some(watch.elapsed());
-                let _ = swarm.disconnect_peer_id(peer_id); // it may have closed already
-            }
+            SwarmEvent::ConnectionEstablished { peer_id, .. } => connected.push(peer_id),
             SwarmEvent::OutgoingConnectionError { error, .. } => {
                 return Err(DemoError::network(error));
-            }
-            // The next dial begins when nothing of this one is left.
-            SwarmEvent::ConnectionClosed { .. } => {
-                if let Some(took) = took {
-                    return Ok(took);
-                }
             }
             _ => {}
         }
     }
+    let took = watch.elapsed();
+    for peer in connected {
+        let _ = swarm.disconnect_peer_id(peer); // it may have closed already
+    }
+    while swarm.connected_peers().next().is_some() {
+        swarm.select_next_some().await;
+    }
+    Ok(took)
 }

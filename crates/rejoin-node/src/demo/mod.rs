@@ -2,6 +2,7 @@
 //! node's way back: without its memory and with it. This file tells the story; the others play
 //! their parts in it.
 
+mod distance;
 mod error;
 mod handshake;
 mod progress;
@@ -24,9 +25,9 @@ use std::{
 use self::{
     error::DemoError,
     progress::Progress,
-    report::{Report, Round, Setting},
+    report::{Bare, Report, Round, Setting, times},
     subject::{Account, Subject, Terms},
-    swarm::Others,
+    swarm::{Others, Whereabouts},
     table::Table,
 };
 
@@ -39,6 +40,9 @@ pub struct Args {
     /// Returns without memory, and as many with it
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
+    /// Round trip to everybody else, in milliseconds; 0 for what this machine is capable of
+    #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(..=1_000))]
+    rtt: u64,
     /// The same seed gives the same nodes, of which the same die
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -55,8 +59,9 @@ const SERVERS: usize = 2;
 /// The demo's own network, so that it never mixes with another.
 const NETWORK: &str = "demo";
 
-/// Bare dials of which the median is taken.
-const BARE_DIALS: usize = 51;
+/// Bare dials of which the median is taken, and bursts of five of them.
+const BARE_DIALS: usize = 41;
+const BARE_BURSTS: usize = 11;
 
 /// How many peers the node is to meet before it is killed, of those there are; half of them die.
 const MET_MIN: usize = 24;
@@ -115,8 +120,8 @@ async fn play(args: &Args, progress: &Progress) -> Result<Report, DemoError> {
     let home = Home::new(args.keep)?;
     let mut others = gather(args, progress).await?;
     let memory = meet(&home, &others, progress).await?;
-    let setting = half_dies(&mut others, progress).await?;
-    let bare = bare_dials_ms(&others, progress).await?;
+    let setting = half_dies(args, &mut others, progress).await?;
+    let bare = bare(&others, progress).await?;
     let (cold, warm) = come_back(args, &home, &memory, &others, progress).await?;
     if args.keep {
         progress.say(&format!(
@@ -124,14 +129,18 @@ async fn play(args: &Args, progress: &Progress) -> Result<Report, DemoError> {
             home.path.display()
         ));
     }
-    Ok(Report::of(&cold, &warm, &bare, setting))
+    Ok(Report::of(&cold, &warm, bare, setting))
 }
 
 /// A network comes together.
 async fn gather(args: &Args, progress: &Progress) -> Result<Others, DemoError> {
     let nodes = usize::from(args.nodes);
     progress.begin("starting nodes on 127.0.0.1", nodes);
-    let mut others = Others::start(SERVERS, NETWORK, args.seed).await?;
+    let place = Whereabouts {
+        network: NETWORK,
+        round_trip: Duration::from_millis(args.rtt),
+    };
+    let mut others = Others::start(SERVERS, place, args.seed).await?;
     for _ in 0..nodes {
         others.join().await?;
         progress.step();
@@ -152,11 +161,11 @@ async fn meet(home: &Home, others: &Others, progress: &Progress) -> Result<PathB
     let memory = home.fresh_memory("met")?;
     let mut node = Subject::start(&terms(home, &memory, others))?;
     let joined = node.until_connected(5, PATIENCE).await?;
-    let enough = MET_MIN.min(others.living().len() * 2 / 3);
+    let enough = MET_MIN.min(others.size());
     let met = node.until_remembered(enough, PATIENCE).await?;
     progress.done(&format!(
         "a new node joined through them, had five connections after {:.0} ms and has met {met} peers",
-        joined.since_up.as_secs_f64() * 1_000.0
+        ms(joined.since_up)
     ));
     node.kill();
     progress.done("it was killed (SIGKILL)");
@@ -164,7 +173,11 @@ async fn meet(home: &Home, others: &Others, progress: &Progress) -> Result<PathB
 }
 
 /// Meanwhile half of the network dies.
-async fn half_dies(others: &mut Others, progress: &Progress) -> Result<Setting, DemoError> {
+async fn half_dies(
+    args: &Args,
+    others: &mut Others,
+    progress: &Progress,
+) -> Result<Setting, DemoError> {
     progress.begin("half of the network dies", 0);
     others.half_dies().await?;
     others.quiet().await;
@@ -177,31 +190,39 @@ async fn half_dies(others: &mut Others, progress: &Progress) -> Result<Setting, 
         living,
         refusing,
         silent,
+        rtt_ms: args.rtt,
     })
 }
 
-/// What a connection costs here, in milliseconds.
-async fn bare_dials_ms(others: &Others, progress: &Progress) -> Result<Vec<f64>, DemoError> {
+/// What connections cost here at best.
+async fn bare(others: &Others, progress: &Progress) -> Result<Bare, DemoError> {
     progress.begin("measuring bare handshakes", 0);
     let living = others.living();
-    // On a thread of its own, as a node of its own would be.
+    // On threads of its own, as many as a node has.
     let dialling = tokio::task::spawn_blocking(move || {
-        let quiet = tokio::runtime::Builder::new_current_thread()
+        let quiet = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
             .enable_all()
             .build()
             .map_err(DemoError::Runtime)?;
-        quiet.block_on(handshake::bare_dials(&living, BARE_DIALS))
+        quiet.block_on(async {
+            let one = handshake::bare_dials(&living, BARE_DIALS).await?;
+            let five = handshake::bare_bursts(&living, 5, BARE_BURSTS).await?;
+            Ok::<_, DemoError>((one, five))
+        })
     });
-    let took = dialling.await.map_err(DemoError::network)??;
-    let took: Vec<_> = took
-        .iter()
-        .map(|took| took.as_secs_f64() * 1_000.0)
-        .collect();
+    let (one, five) = dialling.await.map_err(DemoError::network)??;
+    let median =
+        |took: &[Duration]| report::median(&took.iter().copied().map(ms).collect::<Vec<_>>());
+    let bare = Bare {
+        one_ms: median(&one),
+        five_ms: median(&five),
+    };
     progress.done(&format!(
-        "one bare handshake takes {:.2} ms (median of {BARE_DIALS})",
-        report::median(&took)
+        "one bare libp2p handshake takes {:.2} ms, five at once take {:.2} ms",
+        bare.one_ms, bare.five_ms
     ));
-    Ok(took)
+    Ok(bare)
 }
 
 /// The node comes back, in turns without memory and with it.
@@ -227,7 +248,8 @@ async fn come_back(
         progress.step();
     }
     progress.done(&format!(
-        "it came back {rounds} times without memory and {rounds} times with it"
+        "it came back {0} without memory and {0} with it",
+        times(rounds)
     ));
     Ok((cold, warm))
 }
@@ -239,7 +261,6 @@ async fn one_return(home: &Home, memory: &Path, others: &Others) -> Result<Round
     let fifth = node.until_connected(5, PATIENCE).await?;
     let Account { status, dials } = node.return_account(PATIENCE).await?;
     node.kill();
-    let ms = |span: Duration| span.as_secs_f64() * 1_000.0;
     let lives = |peer: &str| peer.parse().is_ok_and(|peer| others.lives(&peer));
     let (living_dialled, living_connected) = timeline::living_hits(&dials, lives);
     let numbers = status.last_return;
@@ -267,6 +288,10 @@ fn terms(home: &Home, memory: &Path, others: &Others) -> Terms {
         bootstrap: others.bootstrap(),
         log: memory.join("log"),
     }
+}
+
+fn ms(span: Duration) -> f64 {
+    span.as_secs_f64() * 1_000.0
 }
 
 async fn interrupted() {

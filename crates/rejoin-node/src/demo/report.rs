@@ -40,6 +40,8 @@ pub struct Report {
     pub warm: Warm,
     /// One bare dial to a living node on this machine.
     pub handshake_ms: f64,
+    /// Five such dials at once, until the last is connected.
+    pub five_handshakes_ms: f64,
     /// How many bare dials the fifth warm connection took.
     pub warm_over_handshake: f64,
     /// How many times sooner the fifth connection came with memory.
@@ -50,6 +52,8 @@ pub struct Report {
     pub refusing: usize,
     /// Nodes replaced by a silence.
     pub silent: usize,
+    /// Round trip to everybody, beside what the machine needs by itself.
+    pub rtt_ms: u64,
 }
 
 /// Starts without memory.
@@ -104,16 +108,27 @@ pub struct Setting {
     pub refusing: usize,
     /// Nodes replaced by a silence.
     pub silent: usize,
+    /// Round trip to everybody, beside what the machine needs by itself.
+    pub rtt_ms: u64,
+}
+
+/// What connections cost at best: medians of dials from a plain libp2p node that does nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bare {
+    /// One dial.
+    pub one_ms: f64,
+    /// Five dials at once, until the last is connected.
+    pub five_ms: f64,
 }
 
 impl Report {
-    /// Sums up rounds of both kinds, and bare dials in milliseconds.
-    pub fn of(cold: &[Round], warm: &[Round], bare_dials_ms: &[f64], setting: Setting) -> Self {
+    /// Sums up rounds of both kinds.
+    pub fn of(cold: &[Round], warm: &[Round], bare: Bare, setting: Setting) -> Self {
         let over = |rounds: &[Round], value: fn(&Round) -> f64| {
             rounded(median(&rounds.iter().map(value).collect::<Vec<_>>()))
         };
         let rounds = cold.len().min(warm.len());
-        let handshake_ms = rounded(median(bare_dials_ms));
+        let handshake_ms = rounded(bare.one_ms);
         let living_dialled: u64 = warm.iter().map(|round| round.living_dialled).sum();
         let living_connected: u64 = warm.iter().map(|round| round.living_connected).sum();
         let cold = Cold {
@@ -144,9 +159,11 @@ impl Report {
             cold,
             warm,
             handshake_ms,
+            five_handshakes_ms: rounded(bare.five_ms),
             living: setting.living,
             refusing: setting.refusing,
             silent: setting.silent,
+            rtt_ms: setting.rtt_ms,
         }
     }
 }
@@ -220,6 +237,14 @@ impl Report {
     }
 }
 
+/// A number of times in words.
+pub fn times(number: usize) -> String {
+    match number {
+        1 => "once".into(),
+        number => format!("{number} times"),
+    }
+}
+
 /// The middle one, or the mean of the two in the middle; not a number if there is none.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
@@ -253,7 +278,7 @@ mod tests {
     fn one_slow_round_does_not_spoil_the_others() {
         let cold = [round(100.0), round(90.0), round(5_000.0)];
         let warm = [round(10.0), round(9.0), round(900.0)];
-        let report = Report::of(&cold, &warm, &[1.0, 4.0, 80.0], Setting::default());
+        let report = Report::of(&cold, &warm, bare(4.0), Setting::default());
         assert_eq!(report.rounds, 3);
         assert_eq!((report.cold.fifth_ms, report.warm.fifth_ms), (100.0, 10.0));
         assert_eq!(report.handshake_ms, 4.0);
@@ -306,6 +331,7 @@ mod tests {
             "/warm/cached_connected",
             "/warm/hit_rate",
             "/handshake_ms",
+            "/five_handshakes_ms",
             "/warm_over_handshake",
             "/cold_over_warm",
         ] {
@@ -333,11 +359,18 @@ mod tests {
         }
     }
 
+    fn bare(one_ms: f64) -> Bare {
+        Bare {
+            one_ms,
+            five_ms: one_ms * 2.0,
+        }
+    }
+
     /// Against a cold start of 100 ms with two bootstrap dials, and handshakes of 1 ms.
     fn report(warm: &[Round]) -> Report {
         let mut cold = round(100.0);
         cold.bootstrap_dials = 2;
-        Report::of(&[cold], warm, &[1.0], Setting::default())
+        Report::of(&[cold], warm, bare(1.0), Setting::default())
     }
 
     #[track_caller]

@@ -83,8 +83,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_longest_waiting_are_let_go() {
-        let silence = Silence::at("127.0.0.1:0".parse().unwrap()).await;
-        assert!(silence.is_ok());
+    async fn whoever_has_waited_longest_is_let_go() {
+        let address = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let _silence = Silence::at(address).await.unwrap();
+        let mut first = TcpStream::connect(address).await.unwrap();
+        let mut others = Vec::new();
+        for _ in 0..HELD_MAX {
+            others.push(TcpStream::connect(address).await.unwrap());
+        }
+        assert_eq!(first.read(&mut [0]).await.unwrap(), 0, "hung up");
     }
 }

@@ -2,8 +2,9 @@
 //! started, listened to, asked and killed.
 
 use std::{
-    env, fs,
-    io::{BufRead, BufReader, ErrorKind},
+    env,
+    fs::{self, File},
+    io::{BufRead, BufReader, ErrorKind, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     thread,
@@ -37,7 +38,7 @@ pub struct Terms {
     pub target: usize,
     /// Whom it may ask.
     pub bootstrap: Vec<Multiaddr>,
-    /// Where what it says to people goes.
+    /// Where all it says is written down.
     pub log: PathBuf,
 }
 
@@ -50,6 +51,7 @@ pub struct Subject {
     up: Option<Duration>,
     /// When which number of connections was reached, from the first on.
     reached: Vec<Reached>,
+    target: usize,
     has_target: bool,
     folder: Folder,
     log: PathBuf,
@@ -108,7 +110,8 @@ impl Subject {
         for server in &terms.bootstrap {
             command.arg("--bootstrap").arg(server.to_string());
         }
-        let log = fs::File::create(&terms.log).map_err(DemoError::Disk)?;
+        let log = File::create(&terms.log).map_err(DemoError::Disk)?;
+        let told = log.try_clone().map_err(DemoError::Disk)?;
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -117,13 +120,14 @@ impl Subject {
         let mut child = command.spawn().map_err(DemoError::Start)?;
         let (sender, news) = mpsc::channel(NEWS_MAX);
         if let Some(lines) = child.stdout.take() {
-            thread::spawn(move || listen(lines, watch, &sender));
+            thread::spawn(move || listen(lines, watch, &sender, told));
         }
         Ok(Self {
             child,
             news,
             up: None,
             reached: Vec::new(),
+            target: terms.target,
             has_target: false,
             folder: Folder::at(terms.data.clone()),
             log: terms.log.clone(),
@@ -144,7 +148,7 @@ impl Subject {
         };
         match tokio::time::timeout(patience, waiting).await {
             Ok(reached) => reached,
-            Err(_) => Err(self.too_slow(self.reached.len(), wanted, patience)),
+            Err(_) => Err(self.too_slow(wanted, patience)),
         }
     }
 
@@ -162,7 +166,12 @@ impl Subject {
                 return Ok(status.proven);
             }
             if watch.elapsed() > patience {
-                return Err(self.too_slow(status.proven, wanted, patience));
+                return Err(DemoError::TooSlow {
+                    got: status.proven,
+                    wanted,
+                    what: "peers in its memory",
+                    waited: patience,
+                });
             }
             tokio::time::sleep(BETWEEN_QUESTIONS).await;
         }
@@ -178,7 +187,7 @@ impl Subject {
         };
         match tokio::time::timeout(patience, waiting).await {
             Ok(heard) => heard?,
-            Err(_) => return Err(self.too_slow(self.reached.len(), self.reached.len() + 1, patience)),
+            Err(_) => return Err(self.too_slow(self.target, patience)),
         }
         self.account().await
     }
@@ -228,12 +237,12 @@ impl Subject {
         Ok(())
     }
 
-    fn too_slow(&self, got: usize, wanted: usize, waited: Duration) -> DemoError {
+    fn too_slow(&self, wanted: usize, waited: Duration) -> DemoError {
         DemoError::TooSlow {
-            got,
+            got: self.reached.len(),
             wanted,
+            what: "connections",
             waited,
-            log: self.log.clone(),
         }
     }
 }
@@ -248,7 +257,12 @@ impl Drop for Subject {
 
 /// Reads line by line on a thread that does nothing else, so that what is said is timed when it is
 /// said.
-fn listen(lines: ChildStdout, watch: Stopwatch, to: &mpsc::Sender<(Duration, News)>) {
+fn listen(
+    lines: ChildStdout,
+    watch: Stopwatch,
+    to: &mpsc::Sender<(Duration, News)>,
+    mut log: File,
+) {
     for line in BufReader::new(lines).lines() {
         let heard = watch.elapsed();
         let Ok(line) = line else {
@@ -258,6 +272,7 @@ fn listen(lines: ChildStdout, watch: Stopwatch, to: &mpsc::Sender<(Duration, New
         if to.blocking_send((heard, news)).is_err() {
             return; // nobody listens any more
         }
+        let _ = writeln!(log, "{line}"); // a log is not worth stopping for
     }
 }
 

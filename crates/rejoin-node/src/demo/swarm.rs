@@ -14,8 +14,9 @@ use std::{
 
 use fastrand::Rng;
 use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder,
-    futures::StreamExt,
+    Multiaddr, PeerId, Swarm, SwarmBuilder, Transport as _,
+    core::upgrade::Version,
+    futures::{StreamExt, future::Either},
     identify,
     identity::Keypair,
     kad,
@@ -26,7 +27,7 @@ use libp2p::{
 };
 use tokio::task::JoinHandle;
 
-use super::{error::DemoError, silence::Silence};
+use super::{distance::Far, error::DemoError, silence::Silence};
 use crate::network;
 
 /// A network of others, of which half can die.
@@ -38,8 +39,17 @@ pub struct Others {
     silent: Vec<Silence>,
     /// Connections made so far by anybody; while it grows, the network is busy.
     made: Arc<AtomicU64>,
-    network: &'static str,
+    place: Whereabouts,
     rng: Rng,
+}
+
+/// Where the others live.
+#[derive(Clone, Copy, Debug)]
+pub struct Whereabouts {
+    /// The network's name.
+    pub network: &'static str,
+    /// How far away everybody is from everybody.
+    pub round_trip: Duration,
 }
 
 /// Between two starts. A node that joins costs some 40 handshakes; all at once they would only wait
@@ -55,14 +65,14 @@ const QUIET_AT_THE_LATEST: Duration = Duration::from_secs(20);
 
 impl Others {
     /// Bootstrap servers, with nobody to serve yet.
-    pub async fn start(servers: usize, network: &'static str, seed: u64) -> Result<Self, DemoError> {
+    pub async fn start(servers: usize, place: Whereabouts, seed: u64) -> Result<Self, DemoError> {
         let mut others = Self {
             servers: Vec::with_capacity(servers),
             living: Vec::new(),
             refusing: 0,
             silent: Vec::new(),
             made: Arc::default(),
-            network,
+            place,
             rng: Rng::with_seed(seed),
         };
         for _ in 0..servers {
@@ -84,7 +94,7 @@ impl Others {
         let mut secret = [0; 32];
         self.rng.fill(&mut secret);
         let key = Keypair::ed25519_from_bytes(secret).map_err(DemoError::network)?;
-        Node::start(&key, friends, self.network, Arc::clone(&self.made)).await
+        Node::start(&key, friends, self.place, Arc::clone(&self.made)).await
     }
 
     /// Where the bootstrap servers are.
@@ -169,10 +179,10 @@ impl Node {
     async fn start(
         key: &Keypair,
         friends: &[Multiaddr],
-        network: &str,
+        place: Whereabouts,
         made: Arc<AtomicU64>,
     ) -> Result<Self, DemoError> {
-        let mut swarm = swarm(key, network)?;
+        let mut swarm = swarm(key, place)?;
         swarm
             .listen_on(Multiaddr::from(std::net::Ipv4Addr::LOCALHOST).with(Protocol::Tcp(0)))
             .map_err(DemoError::network)?;
@@ -281,8 +291,24 @@ impl From<kad::Event> for StrangerEvent {
     }
 }
 
-fn swarm(key: &Keypair, network: &str) -> Result<Swarm<Stranger>, DemoError> {
+fn swarm(key: &Keypair, place: Whereabouts) -> Result<Swarm<Stranger>, DemoError> {
+    let Whereabouts {
+        network,
+        round_trip,
+    } = place;
     let me = key.public().to_peer_id();
+    let encryption = noise::Config::new(key).map_err(DemoError::network)?;
+    let transport = tcp::tokio::Transport::new(tcp::Config::default())
+        .map(move |stream, end| {
+            if end.is_listener() && !round_trip.is_zero() {
+                Either::Left(Far::away(stream, round_trip))
+            } else {
+                Either::Right(stream)
+            }
+        })
+        .upgrade(Version::V1Lazy)
+        .authenticate(encryption)
+        .multiplex(yamux::Config::default());
     let mut kad = kad::Behaviour::with_config(
         me,
         kad::store::MemoryStore::new(me),
@@ -292,11 +318,7 @@ fn swarm(key: &Keypair, network: &str) -> Result<Swarm<Stranger>, DemoError> {
     let identify = identify::Config::new(network::protocol_version(network), key.public());
     let swarm = SwarmBuilder::with_existing_identity(key.clone())
         .with_tokio()
-        .with_tcp(
-            tcp::Config::default(),
-            noise::Config::new,
-            yamux::Config::default,
-        )
+        .with_other_transport(|_| transport)
         .map_err(DemoError::network)?
         .with_behaviour(|_| Stranger {
             identify: identify::Behaviour::new(identify),

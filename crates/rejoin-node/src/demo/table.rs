@@ -41,10 +41,30 @@ impl Display for Table<'_> {
             "  {:LABEL$}{BOLD}{:>COLUMN$}{:>COLUMN$}{BOLD:#}",
             "", "without memory", "with memory"
         )?;
-        row(f, "until the node is up", in_ms(cold.up_ms), in_ms(warm.up_ms))?;
-        row(f, "then to the first connection", in_ms(cold.first_ms), in_ms(warm.first_ms))?;
-        row(f, "then to the fifth connection", in_ms(cold.fifth_ms), in_ms(warm.fifth_ms))?;
-        row(f, "  of it, waiting for dead peers", NONE, in_ms(warm.stagger_ms))?;
+        row(
+            f,
+            "until the node is up",
+            in_ms(cold.up_ms),
+            in_ms(warm.up_ms),
+        )?;
+        row(
+            f,
+            "then to the first connection",
+            in_ms(cold.first_ms),
+            in_ms(warm.first_ms),
+        )?;
+        row(
+            f,
+            "then to the fifth connection",
+            in_ms(cold.fifth_ms),
+            in_ms(warm.fifth_ms),
+        )?;
+        row(
+            f,
+            "  of it, waiting for dead peers",
+            NONE,
+            in_ms(warm.stagger_ms),
+        )?;
         row(
             f,
             "from nothing to the fifth connection",
@@ -84,14 +104,23 @@ impl Table<'_> {
         let report = self.0;
         for line in [
             format!(
-                "Medians of {} rounds each, with {} nodes alive, {} that refuse and {} that stay silent.",
-                report.rounds, report.living, report.refusing, report.silent
+                "Medians of {} each: {} nodes alive, {} that refuse, {} that stay silent.",
+                rounds(report.rounds),
+                report.living,
+                report.refusing,
+                report.silent
             ),
-            "A node is up when its process runs and its memory is open, or made; connections count".into(),
+            match report.rtt_ms {
+                0 => "Everybody is on this machine, so the processor is what takes time.".into(),
+                ms => format!("Everybody is kept a round trip of {ms} ms away (--rtt)."),
+            },
+            "A node is up when its process runs and its memory is open, or made; connections count"
+                .into(),
             "when they are authenticated.".into(),
             format!(
-                "One bare handshake on this machine takes {}.",
-                in_ms(report.handshake_ms)
+                "One bare libp2p handshake takes {}, five at once take {}.",
+                in_ms(report.handshake_ms),
+                in_ms(report.five_handshakes_ms)
             ),
         ] {
             writeln!(f, "  {DIM}{line}{DIM:#}")?;
@@ -101,6 +130,13 @@ impl Table<'_> {
 }
 
 const NONE: &str = "–";
+
+fn rounds(number: usize) -> String {
+    match number {
+        1 => "one round".into(),
+        number => format!("{number} rounds"),
+    }
+}
 
 fn row(
     f: &mut fmt::Formatter<'_>,
@@ -132,7 +168,7 @@ fn bar(ms: f64, longest: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::report::{Round, Setting};
+    use crate::demo::report::{Bare, Round, Setting};
 
     #[test]
     fn numbers_have_as_many_places_as_mean_something() {
@@ -157,13 +193,18 @@ mod tests {
             fifth_ms: 12.0,
             ..Round::default()
         };
-        let report = Report::of(&[round.clone()], &[round], &[1.0], Setting::default());
+        let report = Report::of(
+            std::slice::from_ref(&round),
+            std::slice::from_ref(&round),
+            Bare::default(),
+            Setting::default(),
+        );
         let text = Table(&report).to_string();
         let rows: Vec<_> = text
             .lines()
-            .skip_while(|line| !line.contains("first"))
+            .skip_while(|line| !line.contains("until the node"))
             .collect();
-        for row in rows.iter().take(8) {
+        for row in rows.iter().take(9) {
             let width = row.chars().count();
             assert_eq!(width, 2 + LABEL + 2 * COLUMN, "{row}");
         }

@@ -39,11 +39,16 @@ pub struct Start {
 impl Start {
     /// With this data folder, listening on loopback by TCP.
     pub fn at(data: impl Into<PathBuf>) -> Self {
+        Self::listening_on(data, "/ip4/127.0.0.1/tcp/0")
+    }
+
+    /// With this data folder, listening there.
+    pub fn listening_on(data: impl Into<PathBuf>, address: &str) -> Self {
         let start = Self {
             data: data.into(),
             arguments: Vec::new(),
         };
-        start.with("--listen", "/ip4/127.0.0.1/tcp/0")
+        start.with("--listen", address)
     }
 
     pub fn with(mut self, flag: &str, value: &str) -> Self {
