@@ -17,6 +17,8 @@ use crate::{
 
 /// Longer than the node takes for its slowest answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// Whoever only looks is answered within milliseconds; ten thousand peers take a second.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// On the same machine this takes a fraction of a millisecond.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// Ten thousand peers, eight addresses each.
@@ -102,7 +104,8 @@ impl Client {
     }
 
     fn get(&self, path: &str, query: &[(String, String)]) -> Result<Value, Failure> {
-        let mut request = self.agent.get(self.url(path));
+        let request = self.agent.get(self.url(path)).config();
+        let mut request = request.timeout_global(Some(LOOK_WITHIN)).build();
         for (name, value) in query {
             request = request.query(name, value);
         }

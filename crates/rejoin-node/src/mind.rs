@@ -61,7 +61,12 @@ pub fn answer(mind: &mut impl Mind, question: &Question, now: Time) -> Result<An
         Question::Block { peer, span } => {
             let until = Some((now + *span).as_millis());
             let block = |peer| Command::Block { peer, span: *span };
-            decide(mind, peer, "blocked", until, block)?
+            // A stranger can be kept out too, if named in full.
+            let key = match find(mind, peer) {
+                Ok(record) => record.key.clone(),
+                Err(refusal) => full_name(peer).ok_or(refusal)?,
+            };
+            decided(mind, key, "blocked", until, block)
         }
         Question::Unblock(name) => decide(mind, name, "unblocked", None, Command::Unblock)?,
         Question::Prune { dry_run } => {
@@ -84,6 +89,11 @@ pub fn find<'a>(mind: &'a impl Mind, name: &str) -> Result<&'a PeerRecord, Refus
     record.ok_or_else(|| Refusal::NoSuchPeer { given: name.into() })
 }
 
+fn full_name(text: &str) -> Option<PeerKey> {
+    let key: PeerKey = text.trim().parse().ok()?;
+    key.peer_id().is_some().then_some(key)
+}
+
 fn decide(
     mind: &mut impl Mind,
     name: &str,
@@ -92,13 +102,23 @@ fn decide(
     command: impl FnOnce(PeerKey) -> Command,
 ) -> Result<Answer, Refusal> {
     let key = find(mind, name)?.key.clone();
+    Ok(decided(mind, key, done, until, command))
+}
+
+fn decided(
+    mind: &mut impl Mind,
+    key: PeerKey,
+    done: &str,
+    until: Option<u64>,
+    command: impl FnOnce(PeerKey) -> Command,
+) -> Answer {
     let peer = key.to_string();
     mind.command(command(key));
-    Ok(Answer::Done(DoneAnswer {
+    Answer::Done(DoneAnswer {
         peer,
         done: done.into(),
         until,
-    }))
+    })
 }
 
 fn row(mind: &impl Mind, record: &PeerRecord, now: Time) -> PeerRow {

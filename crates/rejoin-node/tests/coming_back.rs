@@ -48,7 +48,7 @@ fn a_kill_at_any_moment_loses_no_peer_known_before() {
         first = first.knowing(address);
     }
     let (node, _) = first.up();
-    node.wait_for("target_reached");
+    node.wait_until(|event| event["event"] == "connected" && event["connections"] == 3);
     assert!(node.stop().success());
     let known = met(&mine);
     assert_eq!(known.len(), 3);

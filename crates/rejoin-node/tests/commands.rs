@@ -147,6 +147,21 @@ fn a_block_holds_until_it_is_undone_with_and_without_a_node() {
 }
 
 #[test]
+fn a_stranger_can_be_blocked_by_full_name_with_and_without_a_node() {
+    Company::with_and_without(|data, _| {
+        let carol = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+        assert_done(
+            &json(data, &["block", carol, "--for", "1h"]),
+            carol,
+            "blocked",
+        );
+        let found = json(data, &["peers", "--filter", carol]);
+        assert!(found["peers"][0]["blocked_until"].is_u64());
+        fails(data, &["pin", "12D3KooWNobody"], 4, "nobody in memory");
+    });
+}
+
+#[test]
 fn pruning_says_what_it_does_with_and_without_a_node() {
     Company::with_and_without(|data, _| {
         for arguments in [&["prune", "--dry-run"][..], &["prune"]] {

@@ -17,6 +17,7 @@ use clap::CommandFactory;
 use crate::{
     demo,
     failure::Failure,
+    print,
     settings::{Command, CommandLine},
 };
 
@@ -43,7 +44,9 @@ pub fn run(line: CommandLine) -> Result<ExitCode, Failure> {
         Command::Prune { dry_run } => prune::run(&place.settle()?, dry_run, json)?,
         Command::Completions { shell } => {
             let mut command = CommandLine::command();
-            clap_complete::generate(shell, &mut command, "rejoin", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "rejoin", &mut script);
+            print::result(&String::from_utf8_lossy(&script))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -92,10 +92,14 @@ fn connected(status: &StatusAnswer) -> String {
     } else {
         NAME
     };
-    let mut text = format!(
-        "{style}{}{style:#} of {} wanted",
-        status.connections, status.target
-    );
+    let wanted = status.target;
+    let mut text = match status.sources.is_empty() {
+        true => format!("{style}{}{style:#} of {wanted} wanted", status.connections),
+        false => format!(
+            "{style}{}{style:#}, and {wanted} wanted beside bootstrap servers",
+            status.connections
+        ),
+    };
     if status.dials > 0 {
         text.push_str(&format!(", {} in the air", count(status.dials, "dial")));
     }

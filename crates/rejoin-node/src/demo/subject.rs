@@ -197,7 +197,7 @@ impl Subject {
         let folder = self.folder.clone();
         let asking = tokio::task::spawn_blocking(move || {
             let note = Note::read(&folder)?.ok_or(Failure::NoAnswer("it left no note".into()))?;
-            let client = Client::reach(note).ok_or(Failure::NoAnswer("nobody is there".into()))?;
+            let client = Client::reach(note)?.ok_or(Failure::NoAnswer("nobody is there".into()))?;
             Ok((
                 client.ask(&Question::Status)?,
                 client.ask(&Question::Timeline)?,
