@@ -63,7 +63,6 @@ pub struct Engine {
 /// A dial that failed, and what to do about it once it is clear whose fault it was.
 #[derive(Clone, Debug)]
 struct Verdict {
-    dial: DialId,
     flight: Flight,
     failures: Vec<AddressFailure>,
 }
@@ -131,7 +130,7 @@ impl Engine {
             Input::Connected(connected) => self.connected(now, connected),
             Input::Disconnected { peer } => self.disconnected(now, &peer),
             Input::DialFailed { dial, failures } => self.dial_failed(now, dial, failures),
-            Input::DialNotMade { dial } => self.called_off(now, dial, "not-made"),
+            Input::DialNotMade { dial } => self.not_made(now, dial),
             Input::Identified(told) => {
                 self.heard_from(now, &told.peer, None);
                 self.book.identified(now, &told, &self.reach);
@@ -194,7 +193,9 @@ impl Engine {
             ),
             saving,
             self.dialer.timeout(now),
-            probing.and_then(|at| due(at, "the next probe of our own line")),
+            probing
+                .filter(|_| missing)
+                .and_then(|at| due(at, "the next probe of our own line")),
             racing.then(|| self.bootstrap_timeout()).flatten(),
             self.dialer
                 .ready_at()
@@ -299,7 +300,7 @@ impl Engine {
         let mut values = repaired;
         for record in peers {
             let server = record.role.bootstrap.then(|| record.key.clone());
-            values += self.book.load(now, record);
+            values += self.book.load(now, record, &self.config);
             if let Some(server) = server {
                 self.remember_server(&server);
             }
@@ -336,6 +337,9 @@ impl Engine {
             .get(&peer)
             .is_some_and(|record| record.is_blocked(now))
         {
+            if let Direction::Outbound(Some(dial)) = direction {
+                self.not_made(now, dial);
+            }
             let reason = DisconnectReason::Blocked;
             self.outputs.push_back(Output::Disconnect { peer, reason });
             return;
@@ -378,7 +382,7 @@ impl Engine {
         self.links.came_up(&peer, link, &self.config);
         self.answered(now, Some(began));
         let connections = self.links.len();
-        self.tally.connected(now, connections, self.config.target);
+        self.count_connections(now);
         let event = Event::Connected {
             peer: peer.clone(),
             connections,
@@ -416,9 +420,15 @@ impl Engine {
     }
 
     fn disconnected(&mut self, now: Time, peer: &PeerKey) {
+        let before = self.links.live();
         let Some(session) = self.links.went_down(peer, now, &self.config) else {
             return;
         };
+        let low = self.config.low_water;
+        if before >= low && self.links.live() < low {
+            // Whatever took it may have taken the peers of many others at the same moment.
+            self.schedule.bootstrap_at = self.jittered_head_start(now);
+        }
         self.book.parted(now, peer, session);
         // Who stayed for a while is welcome back at once, who did not only after a pause.
         if session < self.config.check_every {
@@ -441,8 +451,12 @@ impl Engine {
         self.tally.restart(now);
         self.dialer.restart(now);
         self.schedule.satisfied = false;
+        self.schedule.bootstrap_at = self.jittered_head_start(now);
+    }
+
+    fn jittered_head_start(&mut self, now: Time) -> Time {
         let head_start = self.config.bootstrap_head_start;
-        self.schedule.bootstrap_at = now + head_start + head_start.mul_f64(self.rng.f64());
+        now + head_start + head_start.mul_f64(self.rng.f64())
     }
 
     fn dial_failed(&mut self, now: Time, dial: DialId, failures: Vec<AddressFailure>) {
@@ -463,6 +477,7 @@ impl Engine {
         let remembered = counts_as_remembered(&flight);
         self.tally
             .ended(now, dial, remembered, flight.lane, outcome(&failures));
+        self.sources.rest(dial, now, &self.config, &mut self.rng);
         if let Some(peer) = &flight.peer {
             self.book
                 .rest(now, peer, &failures, &self.config, &mut self.rng);
@@ -470,13 +485,13 @@ impl Engine {
         self.dialer.reorder();
         let began = flight.began;
         let answered = failures.iter().any(is_answer);
-        let verdict = Verdict {
-            dial,
-            flight,
-            failures,
-        };
+        let tried = failures.is_empty() || failures.iter().any(was_tried);
+        let verdict = Verdict { flight, failures };
         if answered {
             self.answered(now, Some(began));
+            self.pass(now, verdict);
+        } else if !tried {
+            // Nothing left this machine, so this tells nothing of the line.
             self.pass(now, verdict);
         } else if let Some(verdict) = self.guard.silent(began, now, verdict, &self.config) {
             self.pass(now, verdict);
@@ -492,23 +507,27 @@ impl Engine {
 
     /// The fault was the peer's.
     fn pass(&mut self, now: Time, verdict: Verdict) {
-        let Verdict {
-            dial,
-            flight,
-            failures,
-        } = verdict;
-        if flight.lane == Lane::Bootstrap
-            && let Some((source, breaker)) =
-                self.sources.failed(dial, now, &self.config, &mut self.rng)
-        {
-            self.book.set_breaker(now, source, breaker);
+        let Verdict { flight, failures } = verdict;
+        if flight.lane == Lane::Bootstrap {
+            for address in &flight.addresses {
+                let failed = self
+                    .sources
+                    .failed(address, now, &self.config, &mut self.rng);
+                if let Some((source, breaker)) = failed {
+                    self.book.set_breaker(now, source, breaker);
+                }
+            }
         }
         let Some(peer) = flight.peer else {
             return;
         };
         self.book
             .failed(now, &peer, &failures, &self.config, &mut self.rng);
-        if let Some((age, absence)) = flight.absent.filter(|(_, absence)| was_away(*absence)) {
+        if let Some((age, absence)) = flight.absent.filter(|(_, absence)| was_away(*absence))
+            && failures
+                .iter()
+                .any(|failed| book::blames_peer(failed.failure))
+        {
             self.book.learn_survival(now, age, absence, false);
         }
         let plan = self.book.prune_plan_of(now, &peer, &self.config);
@@ -525,6 +544,7 @@ impl Engine {
             self.book.clear_backoff(now);
             self.sources.clear();
             self.dialer.restart(now);
+            self.schedule.bootstrap_at = self.jittered_head_start(now);
             self.tell(Event::OutageEnded { lasted });
         }
     }
@@ -532,7 +552,14 @@ impl Engine {
     fn heard_from(&mut self, now: Time, peer: &PeerKey, began: Option<Time>) {
         if self.links.heard(peer, now) {
             self.answered(now, began);
+            self.count_connections(now);
         }
+    }
+
+    /// What was connected before a sleep counts once it has shown life.
+    fn count_connections(&mut self, now: Time) {
+        let live = self.links.live();
+        self.tally.connected(now, live, self.config.target);
     }
 
     fn latency(&mut self, now: Time, peer: &PeerKey, rtt: Duration) {
@@ -610,8 +637,10 @@ impl Engine {
                 .book
                 .decide(now, &peer, |control| control.blocked_until = None),
             Command::Forget(peer) => {
+                self.send_away(now, peer.clone(), DisconnectReason::Forgotten);
+                // Its connection may outlive the order to close it; it is nobody's from here on.
+                self.disconnected(now, &peer);
                 self.book.forget(now, &peer);
-                self.send_away(now, peer, DisconnectReason::Forgotten);
             }
             Command::Prune => self.schedule.prune_at = now,
             Command::ClearHost(ip) => self.book.clear_host(now, ip),
@@ -815,7 +844,10 @@ impl Engine {
 
     fn dial_bootstrap(&mut self, now: Time, anyway: bool) -> bool {
         let busy = |peer: &PeerKey| {
-            self.links.contains(peer) || self.dialer.is_dialling(peer) || self.reach.is_me(peer)
+            self.links.contains(peer)
+                || self.dialer.is_dialling(peer)
+                || self.reach.is_me(peer)
+                || self.book.get(peer).is_some_and(|it| it.is_blocked(now))
         };
         let Some(ask) = self.sources.next(now, anyway, busy, &mut self.rng) else {
             return false;
@@ -856,6 +888,12 @@ impl Engine {
     fn cancel(&mut self, now: Time, dial: DialId) {
         self.called_off(now, dial, "cancelled");
         self.outputs.push_back(Output::CancelDial(dial));
+    }
+
+    /// A dial the swarm would not make, or whose peer was there already.
+    fn not_made(&mut self, now: Time, dial: DialId) {
+        self.sources.rest(dial, now, &self.config, &mut self.rng);
+        self.called_off(now, dial, "not-made");
     }
 
     fn called_off(&mut self, now: Time, dial: DialId, outcome: &'static str) {
@@ -1003,6 +1041,11 @@ fn is_answer(failed: &AddressFailure) -> bool {
         Failure::Refused => Scope::of(&failed.address) != Scope::Loopback,
         Failure::Silent | Failure::Unreachable | Failure::Unsupported | Failure::Other => false,
     }
+}
+
+/// Whether anything was sent at all.
+fn was_tried(failed: &AddressFailure) -> bool {
+    failed.failure != Failure::Unsupported
 }
 
 /// One word for the timeline.

@@ -121,10 +121,21 @@ impl Sources {
         }
     }
 
-    /// A dial ended without saying anything about the source.
+    /// A dial was called off before it could say anything about the source.
     pub fn called_off(&mut self, dial: DialId) {
         if let Some(source) = self.by_dial(dial) {
             source.dial = None;
+        }
+    }
+
+    /// A dial ended without an answer, and whoever is to blame, asking again at once would help
+    /// nobody.
+    pub fn rest(&mut self, dial: DialId, now: Time, config: &Config, rng: &mut Rng) {
+        if let Some(source) = self.by_dial(dial) {
+            source.dial = None;
+            let failures = source.breaker.failures;
+            let wait = backoff::delay(failures, config.backoff_min, config.breaker_min, rng);
+            source.breaker.until = source.breaker.until.max(now + wait);
         }
     }
 
@@ -137,16 +148,16 @@ impl Sources {
         Some((source.name(), source.breaker))
     }
 
-    /// A source failed. Returns its breaker to be remembered.
+    /// A source failed, perhaps some while ago. Returns its breaker to be remembered.
     pub fn failed(
         &mut self,
-        dial: DialId,
+        address: &Address,
         now: Time,
         config: &Config,
         rng: &mut Rng,
     ) -> Option<(Text<640>, Backoff)> {
-        let source = self.by_dial(dial)?;
-        source.dial = None;
+        let mut list = self.list.iter_mut();
+        let source = list.find(|source| source.address == *address)?;
         source.breaker.failures = source.breaker.failures.saturating_add(1);
         source.breaker.until = now + source.breaker_wait(config, rng);
         Some((source.name(), source.breaker))
@@ -225,9 +236,8 @@ mod tests {
     }
 
     fn fail(sources: &mut Sources, now: Time, rng: &mut Rng) -> Backoff {
-        sources.dialled(&address(1), DialId(7));
         let (_, breaker) = sources
-            .failed(DialId(7), now, &Config::default(), rng)
+            .failed(&address(1), now, &Config::default(), rng)
             .unwrap();
         breaker
     }
