@@ -115,3 +115,29 @@ fn mistake_18_five_failures_demote_a_proven_peer_and_three_forget_an_unmet_one()
         "three tries and never a success"
     );
 }
+
+#[test]
+fn mistake_18_it_takes_five_failures_to_demote_and_three_to_forget() {
+    let mut peers = friends(2);
+    peers[0].evidence.failures_in_row = 3;
+    let mut node = Node::new(peers);
+    let p1 = node.dial_of("p1").unwrap().clone();
+    node.answer(&p1); // our own line works
+    let p0 = node.dial_of("p0").unwrap().clone();
+    node.fail(&p0, Failure::Refused);
+    assert_eq!(node.record("p0").evidence.failures_in_row, 4);
+    assert_eq!(node.record("p0").pool(), Pool::Proven, "four are not five");
+    node.tell(heard(&["alice"]));
+    for _ in 0..2 {
+        while node.dial_of("alice").is_none() {
+            node.pass(SECOND);
+        }
+        let dial = node.dial_of("alice").unwrap().clone();
+        node.dials.clear();
+        node.fail(&dial, Failure::Refused);
+    }
+    assert!(
+        node.engine.peer(&key("alice")).is_some(),
+        "two are not three"
+    );
+}
