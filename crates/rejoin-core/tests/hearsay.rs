@@ -5,8 +5,8 @@ mod common;
 use common::*;
 use rejoin_core::{Failure, Input, Pool, Source, Time};
 
-fn flood(count: u16) -> Input {
-    let peers = (0..count)
+fn flood(names: std::ops::Range<u16>) -> Input {
+    let peers = names
         .map(|n| (key(&format!("x{n}")), vec![address(n)]))
         .collect();
     Input::Heard {
@@ -19,8 +19,8 @@ fn flood(count: u16) -> Input {
 #[test]
 fn mistake_02_a_flood_of_hearsay_evicts_no_proven_peer() {
     let mut node = Node::new(friends(100));
-    for _ in 0..50 {
-        node.tell(flood(512));
+    for n in 0..50 {
+        node.tell(flood(n * 100..n * 100 + 100));
     }
     let status = node.engine.status(node.now);
     assert_eq!(status.proven, 100);
