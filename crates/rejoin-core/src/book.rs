@@ -15,7 +15,7 @@ use crate::{
     decay::{self, Decayed},
     input::{AddressFailure, Deed, Failure, Identified},
     key::PeerKey,
-    memory::Memory,
+    memory::{Memory, Secret},
     netgroup::Netgroup,
     placement::{Placement, Slot, Teller},
     reach::{Reach, Scope},
@@ -70,6 +70,11 @@ impl Book {
         let memory = match memory {
             Some(mut memory) => {
                 repaired = memory.sanitise(now, config);
+                if memory.secret == Secret::default() {
+                    // Lost with a damaged file: everybody knows sixteen zeros.
+                    memory.secret = std::array::from_fn(|_| rng.u8(..));
+                    unsaved.touch_memory(now);
+                }
                 memory
             }
             None => {
@@ -152,8 +157,8 @@ impl Book {
     }
 
     /// Takes in a record from the store. Returns how many of its values were put right.
-    pub fn load(&mut self, now: Time, mut loaded: PeerRecord) -> usize {
-        let repaired = loaded.sanitise(now);
+    pub fn load(&mut self, now: Time, mut loaded: PeerRecord, config: &Config) -> usize {
+        let repaired = loaded.sanitise(now) + loaded.shorten_waits(now + config.backoff_max);
         let key = loaded.key.clone();
         if self.unsaved.is_forgotten(&key) {
             return repaired;
@@ -661,7 +666,7 @@ pub fn netgroup(record: &PeerRecord) -> Option<Netgroup> {
 }
 
 /// Whether this failure says something about the peer, and not only about the address or about us.
-fn blames_peer(failure: Failure) -> bool {
+pub fn blames_peer(failure: Failure) -> bool {
     match failure {
         Failure::Refused | Failure::Silent | Failure::Handshake | Failure::Other => true,
         Failure::WrongPeer | Failure::Unreachable | Failure::Unsupported => false,
@@ -671,7 +676,11 @@ fn blames_peer(failure: Failure) -> bool {
 /// Hearsay that gives its seat to fresher hearsay.
 fn is_worthless(held: &PeerRecord, now: Time, config: &Config) -> bool {
     let once = std::iter::once(held);
-    held.evidence.failures_in_row > 0
+    if held.control.pinned || held.is_blocked(now) {
+        return false; // what the user decided, hearsay cannot undo
+    }
+    held.addresses.is_empty()
+        || held.evidence.failures_in_row > 0
         || !retention::plan(&config.retention, once, |_| false, now).is_empty()
 }
 

@@ -579,7 +579,10 @@ fn usable<'a>(scene: Scene<'a>, record: &'a PeerRecord, anyway: bool) -> Vec<&'a
         .addresses
         .iter()
         .filter(|known| anyway || known.backoff_until <= Some(now))
-        .filter(|known| anyway || !scene.book.host_rests(&known.address, now))
+        // What once worked rests by its own record: rumours about its neighbours must not hide it.
+        .filter(|known| {
+            anyway || known.last_success.is_some() || !scene.book.host_rests(&known.address, now)
+        })
         .filter(|known| scene.reach.makes_sense(&known.address))
         .collect()
 }

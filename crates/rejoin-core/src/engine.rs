@@ -136,7 +136,7 @@ impl Engine {
             Input::Connected(connected) => self.connected(now, connected),
             Input::Disconnected { peer } => self.disconnected(now, &peer),
             Input::DialFailed { dial, failures } => self.dial_failed(now, dial, failures),
-            Input::DialNotMade { dial } => self.called_off(now, dial, "not-made"),
+            Input::DialNotMade { dial } => self.not_made(now, dial),
             Input::Identified(told) => {
                 self.heard_from(now, &told.peer, None);
                 self.book.identified(now, &told, &self.reach);
@@ -312,7 +312,7 @@ impl Engine {
         let mut values = repaired;
         for record in peers {
             let server = record.role.bootstrap.then(|| record.key.clone());
-            values += self.book.load(now, record);
+            values += self.book.load(now, record, &self.config);
             if let Some(server) = server {
                 self.remember_server(&server);
             }
@@ -349,6 +349,9 @@ impl Engine {
             .get(&peer)
             .is_some_and(|record| record.is_blocked(now))
         {
+            if let Direction::Outbound(Some(dial)) = direction {
+                self.not_made(now, dial);
+            }
             let reason = DisconnectReason::Blocked;
             self.outputs.push_back(Output::Disconnect { peer, reason });
             return;
@@ -398,7 +401,7 @@ impl Engine {
         self.links.came_up(&peer, link, &self.config);
         self.answered(now, Some(began));
         let connections = self.links.len();
-        self.tally.connected(now, connections);
+        self.count_connections(now);
         let event = Event::Connected {
             peer: peer.clone(),
             connections,
@@ -436,9 +439,15 @@ impl Engine {
     }
 
     fn disconnected(&mut self, now: Time, peer: &PeerKey) {
+        let before = self.links.peers();
         let Some(session) = self.links.went_down(peer, now, &self.config) else {
             return;
         };
+        let low = self.config.low_water;
+        if before >= low && self.links.peers() < low {
+            // Whatever took it may have taken the peers of many others at the same moment.
+            self.schedule.bootstrap_at = self.jittered_head_start(now);
+        }
         self.book.parted(now, peer, session);
         // Who stayed for a while is welcome back at once, who did not only after a pause.
         if session < self.config.check_every {
@@ -461,8 +470,12 @@ impl Engine {
         self.tally.restart(now);
         self.dialer.restart(now);
         self.schedule.satisfied = false;
+        self.schedule.bootstrap_at = self.jittered_head_start(now);
+    }
+
+    fn jittered_head_start(&mut self, now: Time) -> Time {
         let head_start = self.config.bootstrap_head_start;
-        self.schedule.bootstrap_at = now + head_start + head_start.mul_f64(self.rng.f64());
+        now + head_start + head_start.mul_f64(self.rng.f64())
     }
 
     fn dial_failed(&mut self, now: Time, dial: DialId, failures: Vec<AddressFailure>) {
@@ -526,7 +539,11 @@ impl Engine {
         };
         self.book
             .failed(now, &peer, &failures, &self.config, &mut self.rng);
-        if let Some((age, absence)) = flight.absent.filter(|(_, absence)| was_away(*absence)) {
+        if let Some((age, absence)) = flight.absent.filter(|(_, absence)| was_away(*absence))
+            && failures
+                .iter()
+                .any(|failed| book::blames_peer(failed.failure))
+        {
             self.book.learn_survival(now, age, absence, false);
         }
         let plan = self.book.prune_plan_of(now, &peer, &self.config);
@@ -540,6 +557,7 @@ impl Engine {
             self.book.clear_backoff(now);
             self.sources.clear();
             self.dialer.restart(now);
+            self.schedule.bootstrap_at = self.jittered_head_start(now);
         }
     }
 
@@ -558,7 +576,14 @@ impl Engine {
     fn heard_from(&mut self, now: Time, peer: &PeerKey, began: Option<Time>) {
         if self.links.heard(peer, now) {
             self.answered(now, began);
+            self.count_connections(now);
         }
+    }
+
+    /// What was connected before a sleep counts once it has shown life.
+    fn count_connections(&mut self, now: Time) {
+        let live = self.links.live();
+        self.tally.connected(now, live);
     }
 
     fn latency(&mut self, now: Time, peer: &PeerKey, rtt: Duration) {
@@ -636,8 +661,10 @@ impl Engine {
                 .book
                 .decide(now, &peer, |control| control.blocked_until = None),
             Command::Forget(peer) => {
+                self.send_away(now, peer.clone(), DisconnectReason::Forgotten);
+                // Its connection may outlive the order to close it; it is nobody's from here on.
+                self.disconnected(now, &peer);
                 self.book.forget(now, &peer);
-                self.send_away(now, peer, DisconnectReason::Forgotten);
             }
             Command::Prune => self.schedule.prune_at = now,
             Command::ClearHost(ip) => self.book.clear_host(now, ip),
@@ -763,10 +790,7 @@ impl Engine {
             // Connections are missing again: bootstrap servers get their head start anew.
             self.schedule.satisfied = false;
             self.dialer.restart(now);
-            let low = self.links.peers() < self.config.low_water;
-            let head_start = self.config.bootstrap_head_start;
-            let jitter = head_start.mul_f64(self.rng.f64());
-            self.schedule.bootstrap_at = now + head_start + if low { jitter } else { head_start };
+            self.schedule.bootstrap_at = self.jittered_head_start(now);
         }
         if let Some(probe_at) = self.guard.probe_at() {
             if now >= probe_at {
@@ -861,7 +885,10 @@ impl Engine {
 
     fn dial_bootstrap(&mut self, now: Time, anyway: bool) -> bool {
         let busy = |peer: &PeerKey| {
-            self.links.contains(peer) || self.dialer.is_dialling(peer) || self.reach.is_me(peer)
+            self.links.contains(peer)
+                || self.dialer.is_dialling(peer)
+                || self.reach.is_me(peer)
+                || self.book.get(peer).is_some_and(|it| it.is_blocked(now))
         };
         let Some(ask) = self.sources.next(now, anyway, busy) else {
             return false;
@@ -902,6 +929,12 @@ impl Engine {
     fn cancel(&mut self, now: Time, dial: DialId) {
         self.called_off(now, dial, "cancelled");
         self.outputs.push_back(Output::CancelDial(dial));
+    }
+
+    /// A dial the swarm would not make, or whose peer was there already.
+    fn not_made(&mut self, now: Time, dial: DialId) {
+        self.sources.rest(dial, now, &self.config);
+        self.called_off(now, dial, "not-made");
     }
 
     fn called_off(&mut self, now: Time, dial: DialId, outcome: &'static str) {

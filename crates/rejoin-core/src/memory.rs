@@ -125,6 +125,7 @@ mod tests {
         let config = Config {
             sources_max: 3,
             hosts_max: 2,
+            breaker_max: Duration::from_secs(60),
             ..Config::default()
         };
         let for_ever = Backoff {
@@ -144,6 +145,12 @@ mod tests {
                 .hosts
                 .values()
                 .all(|host| host.is_over(now + config.backoff_max))
+        );
+        assert!(
+            memory
+                .sources
+                .values()
+                .all(|breaker| breaker.is_over(now + config.breaker_max))
         );
         assert_eq!(memory.sanitise(now, &config), 0);
     }

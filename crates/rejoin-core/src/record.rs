@@ -390,6 +390,21 @@ impl PeerRecord {
         changed + self.cut_to_limits()
     }
 
+    /// Cuts every wait that reaches beyond `latest`, as after the clock was set back. Returns how
+    /// many there were.
+    pub fn shorten_waits(&mut self, latest: Time) -> usize {
+        let addresses = self.addresses.iter_mut();
+        let mut cut = 0;
+        for until in addresses
+            .filter_map(|known| known.backoff_until.as_mut())
+            .chain(self.control.backoff_until.as_mut())
+        {
+            cut += usize::from(*until > latest);
+            *until = latest.min(*until);
+        }
+        cut
+    }
+
     fn cut_to_limits(&mut self) -> usize {
         fn cut<T>(list: &mut Vec<T>, max: usize) -> usize {
             let over = list.len().saturating_sub(max);

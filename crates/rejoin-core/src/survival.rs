@@ -67,9 +67,7 @@ impl SurvivalCounts {
         seen.dialled += 1.0;
         seen.answered += f64::from(u8::from(answered));
         seen.expected += prior(age, absence);
-        if seen.dialled > DIALS_MAX {
-            *seen = seen.scaled(0.5);
-        }
+        *seen = seen.faded();
     }
 
     /// What has been seen, shortest absence first, with the upper end of each length.
@@ -86,6 +84,7 @@ impl SurvivalCounts {
             mine.dialled += theirs.dialled;
             mine.answered += theirs.answered;
             mine.expected += theirs.expected;
+            *mine = mine.faded();
         }
         sum
     }
@@ -113,7 +112,8 @@ impl SurvivalCounts {
 const DIALS_MAX: f64 = 1_000.0;
 
 impl Absence {
-    fn scaled(self, by: f64) -> Self {
+    fn faded(self) -> Self {
+        let by = if self.dialled > DIALS_MAX { 0.5 } else { 1.0 };
         Self {
             dialled: self.dialled * by,
             answered: self.answered * by,

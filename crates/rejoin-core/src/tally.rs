@@ -1,7 +1,7 @@
 //! Numbers that are true: what the way back into the network took, dial by dial.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
@@ -18,8 +18,18 @@ use crate::{
 pub struct Tally {
     numbers: Numbers,
     timeline: VecDeque<(DialId, DialTrace)>,
-    /// Remembered peers dialled in this return, so that each counts once.
-    dialled: BTreeSet<PeerKey>,
+    /// Remembered peers dialled in this return and the best that came of it, so that each counts
+    /// once however often it comes and goes.
+    dialled: BTreeMap<PeerKey, Best>,
+}
+
+/// The best that came of the dials of one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Best {
+    Nothing,
+    Cancelled,
+    Failed,
+    Connected,
 }
 
 /// A dial as it begins.
@@ -53,8 +63,9 @@ impl Tally {
         if let Some(peer) = dial.peer
             && counts_as_cached(dial)
             && self.dialled.len() < config.connections_max
-            && self.dialled.insert(peer.clone())
+            && !self.dialled.contains_key(peer)
         {
+            self.dialled.insert(peer.clone(), Best::Nothing);
             self.numbers.cached_dialled += 1;
         }
         if self.timeline.len() >= config.timeline_max {
@@ -89,13 +100,23 @@ impl Tally {
         };
         trace.ended = Some(now);
         trace.outcome = outcome;
-        match outcome {
-            "connected" => {
-                self.numbers.cached_connected += u64::from(remembered);
-                self.numbers.bootstrap_connections += u64::from(lane == Lane::Bootstrap);
-            }
-            "cancelled" | "not-made" => self.numbers.cached_cancelled += u64::from(remembered),
-            _ => {}
+        let came = match outcome {
+            "connected" => Best::Connected,
+            "cancelled" | "not-made" => Best::Cancelled,
+            _ => Best::Failed,
+        };
+        if lane == Lane::Bootstrap && came == Best::Connected {
+            self.numbers.bootstrap_connections += 1;
+        }
+        let peer = trace.peer.as_ref().filter(|_| remembered);
+        if let Some(best) = peer.and_then(|peer| self.dialled.get_mut(peer))
+            && came > *best
+        {
+            let numbers = &mut self.numbers;
+            numbers.cached_cancelled += u64::from(came == Best::Cancelled);
+            numbers.cached_cancelled -= u64::from(*best == Best::Cancelled);
+            numbers.cached_connected += u64::from(came == Best::Connected);
+            *best = came;
         }
     }
 
@@ -160,9 +181,11 @@ mod tests {
         tally.restart(T);
         begin(&mut tally, 1, "alice", Lane::Memory);
         begin(&mut tally, 2, "bob", Lane::Memory);
+        assert_eq!(tally.numbers().cached_connected, 0);
         assert_eq!(tally.numbers().hit_rate(), Some(0.0));
         tally.ended(T, DialId(1), true, Lane::Memory, "connected");
         tally.ended(T, DialId(2), true, Lane::Memory, "silent");
+        assert_eq!(tally.numbers().cached_connected, 1);
         assert_eq!(tally.numbers().hit_rate(), Some(0.5));
     }
 

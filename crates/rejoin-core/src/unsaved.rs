@@ -46,7 +46,6 @@ impl Unsaved {
     /// A peer's counts grew.
     pub fn count(&mut self, now: Time, key: &PeerKey, grown: &Counts) {
         self.since.get_or_insert(now);
-        self.pending.forgotten.remove(key);
         let counts = self.pending.peers.entry(key.clone()).or_default();
         *counts = counts.plus(grown);
     }
@@ -182,11 +181,15 @@ impl Pending {
         self.peers.len() + self.forgotten.len()
     }
 
-    /// Takes out at most `peers_max` peers and everything else.
+    /// Takes out at most `peers_max` peers and everything else. Who was forgotten and then met
+    /// again is forgotten first and written anew by the next commit.
     fn split(&mut self, peers_max: usize) -> Self {
         let mut part = std::mem::take(self);
         if let Some(next) = part.peers.keys().nth(peers_max.max(1)).cloned() {
             self.peers = part.peers.split_off(&next);
+        }
+        for key in &part.forgotten {
+            self.peers.extend(part.peers.remove_entry(key));
         }
         part
     }
@@ -198,11 +201,7 @@ impl Pending {
                 *pending = counts.plus(pending);
             }
         }
-        for key in commit.forgotten {
-            if !self.peers.contains_key(&key) {
-                self.forgotten.insert(key);
-            }
-        }
+        self.forgotten.extend(commit.forgotten);
         self.survival = self.survival.plus(&commit.survival);
         self.memory |= commit.memory;
     }
@@ -292,9 +291,14 @@ mod tests {
         assert!(ledger.is_forgotten(&key));
         ledger.touch(T, &key);
         ledger.end(T, false);
+        // It was met again meanwhile, but the store still holds its past.
         let again = begin(&mut ledger, T, true).unwrap();
-        assert!(again.forgotten.is_empty(), "it was met again meanwhile");
-        assert_eq!(again.peers.len(), 1);
+        assert_eq!(again.forgotten, [key]);
+        assert!(again.peers.is_empty());
+        ledger.end(T, true);
+        let anew = begin(&mut ledger, T, true).unwrap();
+        assert!(anew.forgotten.is_empty());
+        assert_eq!(anew.peers.len(), 1);
     }
 
     #[test]

@@ -5,8 +5,8 @@ mod common;
 use common::*;
 use rejoin_core::{Failure, Input, Pool, Source, Time};
 
-fn flood(count: u16) -> Input {
-    let peers = (0..count)
+fn flood(names: std::ops::Range<u16>) -> Input {
+    let peers = names
         .map(|n| (key(&format!("x{n}")), vec![address(n)]))
         .collect();
     Input::Heard {
@@ -19,8 +19,8 @@ fn flood(count: u16) -> Input {
 #[test]
 fn mistake_02_a_flood_of_hearsay_evicts_no_proven_peer() {
     let mut node = Node::new(friends(100));
-    for _ in 0..50 {
-        node.tell(flood(512));
+    for n in 0..50 {
+        node.tell(flood(n * 100..n * 100 + 100));
     }
     let status = node.engine.status(node.now);
     assert_eq!(status.proven, 100);
@@ -113,5 +113,31 @@ fn mistake_18_five_failures_demote_a_proven_peer_and_three_forget_an_unmet_one()
     assert!(
         node.engine.peer(&key("alice")).is_none(),
         "three tries and never a success"
+    );
+}
+
+#[test]
+fn mistake_18_it_takes_five_failures_to_demote_and_three_to_forget() {
+    let mut peers = friends(2);
+    peers[0].evidence.failures_in_row = 3;
+    let mut node = Node::new(peers);
+    let p1 = node.dial_of("p1").unwrap().clone();
+    node.answer(&p1); // our own line works
+    let p0 = node.dial_of("p0").unwrap().clone();
+    node.fail(&p0, Failure::Refused);
+    assert_eq!(node.record("p0").evidence.failures_in_row, 4);
+    assert_eq!(node.record("p0").pool(), Pool::Proven, "four are not five");
+    node.tell(heard(&["alice"]));
+    for _ in 0..2 {
+        while node.dial_of("alice").is_none() {
+            node.pass(SECOND);
+        }
+        let dial = node.dial_of("alice").unwrap().clone();
+        node.dials.clear();
+        node.fail(&dial, Failure::Refused);
+    }
+    assert!(
+        node.engine.peer(&key("alice")).is_some(),
+        "two are not three"
     );
 }

@@ -57,6 +57,19 @@ fn mistake_13_a_penalty_outlives_the_next_update() {
     });
     node.tell(Input::Received { peer: key("p0") });
     assert!(score(&node) < before / 2.0);
+    node.tell(Input::Disconnected { peer: key("p0") });
+    node.come("p0");
+    assert!(score(&node) < before / 2.0, "coming back is no excuse");
+    let weight = node.record("p0").evidence.invalid_data.latest();
+    node.tell(Input::Identified(Identified {
+        peer: key("p0"),
+        addresses: vec![],
+        agent: "honest/1".into(),
+        protocols: vec![],
+        public_key: vec![],
+        scope: Scope::Public,
+    }));
+    assert_eq!(node.record("p0").evidence.invalid_data.latest(), weight);
 }
 
 #[test]

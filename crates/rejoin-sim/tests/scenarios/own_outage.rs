@@ -59,7 +59,7 @@ fn an_outage_is_probed_and_not_hammered() {
         let before = sim.dials_made().0;
         sim.run_for(secs(3_600));
         let dials = sim.dials_made().0 - before;
-        // One probe every 15 s, and a bootstrap server now and then.
+        // One peer and one server every 15 s.
         assert!(dials <= 400, "{dials} dials in an hour");
         assert!(dials >= 100, "{dials} dials in an hour");
     });

@@ -1,0 +1,140 @@
+//! Bootstrap servers are asked again and again, but never in a hurry, and never if blocked.
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use rejoin_core::{
+    Command, Connected, ConnectionKind, Dial, Direction, Event, Failure, Input, Lane,
+};
+
+fn add(node: &mut Node, name: Option<&str>, n: u16) {
+    node.command(Command::AddBootstrap {
+        peer: name.map(key),
+        address: address(n),
+    });
+}
+
+fn bootstrap_dials(node: &Node) -> Vec<Dial> {
+    let of_lane = |dial: &&Dial| dial.lane == Lane::Bootstrap;
+    node.dials.iter().filter(of_lane).cloned().collect()
+}
+
+#[test]
+fn a_server_that_stayed_silent_is_asked_again() {
+    let mut node = Node::new(vec![]);
+    add(&mut node, None, 7_000);
+    for _ in 0..600 {
+        for dial in std::mem::take(&mut node.dials) {
+            node.fail(&dial, Failure::Silent);
+        }
+        node.pass(SECOND);
+    }
+    assert!(node.events.contains(&Event::OutageBegan));
+    let asked = node.engine.numbers().bootstrap_dials;
+    assert!((20..=100).contains(&asked), "{asked} times in ten minutes");
+    node.pass(SECOND * 16);
+    let dial = bootstrap_dials(&node).pop().expect("a probe");
+    node.connected(
+        key("server"),
+        address(7_000),
+        Direction::Outbound(Some(dial.id)),
+    );
+    assert_eq!(node.engine.connections(), 1);
+}
+
+#[test]
+fn a_server_that_could_not_be_dialled_is_not_asked_again_at_once() {
+    let mut node = Node::new(vec![]);
+    add(&mut node, None, 7_000);
+    node.pass(Duration::ZERO);
+    for _ in 0..50 {
+        for dial in std::mem::take(&mut node.dials) {
+            node.tell(Input::DialNotMade { dial: dial.id });
+        }
+    }
+    assert_eq!(node.engine.numbers().bootstrap_dials, 1);
+    node.pass(SECOND * 3);
+    assert!(node.engine.numbers().bootstrap_dials > 1);
+}
+
+#[test]
+fn a_blocked_server_is_not_asked() {
+    let mut node = Node::new(vec![]);
+    node.command(Command::Block {
+        peer: key("server"),
+        span: HOUR,
+    });
+    add(&mut node, Some("server"), 7_000);
+    node.pass(SECOND * 60);
+    assert_eq!(node.engine.numbers().bootstrap_dials, 0);
+    node.command(Command::Unblock(key("server")));
+    assert_eq!(node.engine.numbers().bootstrap_dials, 1);
+}
+
+#[test]
+fn a_dial_that_met_somebody_blocked_is_over() {
+    let mut node = Node::new(vec![]);
+    node.command(Command::Block {
+        peer: key("eve"),
+        span: HOUR,
+    });
+    node.command(Command::Connect {
+        peer: None,
+        addresses: vec![address(1)],
+    });
+    let dial = node.dials[0].clone();
+    node.tell(Input::Connected(Connected {
+        peer: key("eve"),
+        address: address(1),
+        direction: Direction::Outbound(Some(dial.id)),
+        kind: ConnectionKind::Direct,
+        failures: vec![],
+    }));
+    assert_eq!(node.engine.status(node.now).dials, 0);
+}
+
+#[test]
+fn when_the_line_is_back_memory_has_its_head_start_again() {
+    let mut node = Node::new(friends(40));
+    add(&mut node, None, 7_000);
+    for _ in 0..120 {
+        for dial in std::mem::take(&mut node.dials) {
+            node.fail(&dial, Failure::Silent);
+        }
+        node.pass(SECOND);
+    }
+    assert!(node.engine.status(node.now).outage_since.is_some());
+    node.dials.clear();
+    while node.dials.is_empty() {
+        node.pass(SECOND);
+    }
+    let of_memory = |dial: &&Dial| dial.lane == Lane::Memory;
+    let probe = node.dials.iter().find(of_memory).expect("a probe").clone();
+    let before = node.engine.numbers().bootstrap_dials;
+    for dial in bootstrap_dials(&node) {
+        node.fail(&dial, Failure::Silent);
+    }
+    node.answer(&probe);
+    node.pass(SECOND * 9 / 10);
+    assert_eq!(node.engine.numbers().bootstrap_dials, before);
+    node.pass(SECOND * 11 / 10);
+    assert!(node.engine.numbers().bootstrap_dials > before);
+}
+
+#[test]
+fn a_loss_shared_by_many_leads_to_no_herd() {
+    let mut node = Node::new(friends(7));
+    for dial in std::mem::take(&mut node.dials) {
+        node.answer(&dial);
+    }
+    add(&mut node, None, 7_000);
+    node.pass(HOUR / 60);
+    for n in 0..7 {
+        assert_eq!(node.engine.numbers().bootstrap_dials, 0, "after {n}");
+        let peer = key(&format!("p{n}"));
+        node.tell(Input::Disconnected { peer });
+    }
+    assert_eq!(node.engine.numbers().bootstrap_dials, 0);
+}
