@@ -3,7 +3,11 @@
 //! Everything that changes a record passes through here, so that the pools keep apart, lists stay
 //! bounded and every change is noted for saving. *When* something changes is decided elsewhere.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use fastrand::Rng;
 
@@ -15,6 +19,7 @@ use crate::{
     decay::{self, Decayed},
     input::{AddressFailure, Deed, Failure, Identified},
     key::PeerKey,
+    links::Links,
     memory::{Memory, Secret},
     netgroup::Netgroup,
     placement::{Placement, Slot, Teller},
@@ -398,10 +403,13 @@ impl Book {
                 },
             );
         }
-        for AddressFailure { address, failure } in failures {
-            if matches!(failure, Failure::Silent | Failure::Refused) {
-                self.blame_host(now, address, config, rng);
-            }
+        let hosts: BTreeSet<_> = failures
+            .iter()
+            .filter(|failed| matches!(failed.failure, Failure::Silent | Failure::Refused))
+            .filter_map(|failed| shared_host(&failed.address))
+            .collect();
+        for host in hosts {
+            self.blame_host(now, host, config, rng);
         }
     }
 
@@ -467,6 +475,23 @@ impl Book {
         change: impl FnOnce(&mut PeerRecord) -> bool,
     ) {
         self.update(now, key, change);
+    }
+
+    /// We are back with others: anchors that have not come back are anchors no more.
+    pub fn settle_anchors(&mut self, now: Time, links: &Links) {
+        let absent = |record: &&PeerRecord| {
+            record.control.anchor && !links.contains(&record.key) && !links.was_lost(&record.key)
+        };
+        let gone: Vec<_> = self
+            .iter()
+            .filter(absent)
+            .map(|record| record.key.clone())
+            .collect();
+        for key in gone {
+            self.control(now, &key, |record| {
+                std::mem::take(&mut record.control.anchor)
+            });
+        }
     }
 
     /// Lets every proven peer be dialled at once again.
@@ -623,14 +648,7 @@ impl Book {
         Some(self.placement.slot(&record.key, &about, &teller))
     }
 
-    fn blame_host(&mut self, now: Time, address: &Address, config: &Config, rng: &mut Rng) {
-        // Many peers may share a machine or a LAN; there one address says nothing of the others.
-        if !matches!(Scope::of(address), Scope::Public | Scope::CarrierNat) {
-            return;
-        }
-        let Some(ip) = address.ip() else {
-            return;
-        };
+    fn blame_host(&mut self, now: Time, ip: IpAddr, config: &Config, rng: &mut Rng) {
         let hosts = &mut self.memory.hosts;
         if hosts.len() >= config.hosts_max && !hosts.contains_key(&ip) {
             let soonest = hosts
@@ -651,6 +669,13 @@ impl Book {
 
 /// A host rests only after so many failures: one dead peer says little about its neighbours.
 const HOST_FAILURES: u32 = 4;
+
+/// The host whose failures are counted. On this machine or the LAN many peers may share one, and
+/// there one says nothing of the others.
+fn shared_host(address: &Address) -> Option<IpAddr> {
+    let public = matches!(Scope::of(address), Scope::Public | Scope::CarrierNat);
+    address.ip().filter(|_| public)
+}
 
 /// Whether we ever had an authenticated connection with a peer.
 pub fn was_met(record: &PeerRecord) -> bool {

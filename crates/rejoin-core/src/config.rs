@@ -23,6 +23,8 @@ pub struct Config {
 
     /// Whom to forget, in the order in which the rules are asked.
     pub retention: Vec<Rule>,
+    /// With more peers than this in memory the rules are applied without waiting for their turn.
+    pub peers_max: usize,
 
     /// Dials in the air at most.
     pub dials_max: usize,
@@ -127,6 +129,7 @@ impl Default for Config {
             hearsay_buckets_per_source: 8, // one netgroup reaches an eighth; addrman allows 1/16
 
             retention: Rule::defaults(),
+            peers_max: 2_500, // both pools, and a quarter more
 
             dials_max: 32,                           // home routers drop bursts of more
             addresses_per_dial: 3,                   // two transports, and the other IP family

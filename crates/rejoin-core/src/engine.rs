@@ -22,7 +22,7 @@ use crate::{
     outage::{Answer, OutageGuard},
     output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Timeout},
     reach::{Reach, Scope},
-    record::{PeerRecord, Pool},
+    record::{AddressRecord, PeerRecord, Pool},
     retention::PruneReport,
     score::{self, Explanation},
     source::Source,
@@ -77,6 +77,7 @@ struct Schedule {
     feeler_at: Time,
     discover_at: Time,
     prune_at: Time,
+    pruned: Time,
     /// Bootstrap servers were named in the last input, and more may follow: drawing among the
     /// first of them only would send everybody with the same list to its first entry.
     naming: bool,
@@ -101,6 +102,7 @@ impl Engine {
                 feeler_at: now + config.feeler_every,
                 discover_at: now,
                 prune_at: now + config.prune_every,
+                pruned: now,
                 naming: false,
                 satisfied: false,
                 stopping: None,
@@ -328,7 +330,13 @@ impl Engine {
         let Some(record) = self.book.get(server) else {
             return;
         };
-        for known in &record.addresses {
+        // Those the user names need room beside those we remember.
+        let room = self.config.sources_max / 2;
+        let named = |known: &&AddressRecord| known.observed || known.source == Source::Bootstrap;
+        for known in record.addresses.iter().filter(named) {
+            if self.sources.len() >= room {
+                return;
+            }
             let breaker = &self.book.memory().sources;
             let breaker = breaker.get(&Sources::name(&known.address)).copied();
             let (peer, address) = (Some(server.clone()), known.address.clone());
@@ -664,6 +672,7 @@ impl Engine {
                 self.send_away(now, peer.clone(), DisconnectReason::Forgotten);
                 // Its connection may outlive the order to close it; it is nobody's from here on.
                 self.disconnected(now, &peer);
+                self.sources.forget(&peer);
                 self.book.forget(now, &peer);
             }
             Command::Prune => self.schedule.prune_at = now,
@@ -782,6 +791,7 @@ impl Engine {
                 self.schedule.satisfied = true;
                 self.dialer.restart(now);
                 let took = self.tally.target_reached(now);
+                self.book.settle_anchors(now, &self.links);
                 self.tell(Event::TargetReached { took });
             }
             return;
@@ -974,7 +984,13 @@ impl Engine {
             self.schedule.feeler_at = now + self.config.feeler_every;
             self.feel(now);
         }
+        if self.book.len() > self.config.peers_max {
+            // At most a few times a minute, since some may be exempt.
+            let soonest = self.schedule.pruned + self.config.save_every;
+            self.schedule.prune_at = self.schedule.prune_at.min(soonest);
+        }
         if now >= self.schedule.prune_at {
+            self.schedule.pruned = now;
             self.schedule.prune_at = now + self.config.prune_every;
             let plan = self.prune_dry_run(now);
             self.prune(now, plan);

@@ -116,6 +116,11 @@ impl Links {
         Some(now.since(link.since))
     }
 
+    /// Whether a peer was lost so lately that it is not decided yet whether it stays an anchor.
+    pub fn was_lost(&self, key: &PeerKey) -> bool {
+        self.lost.iter().any(|(_, lost)| lost == key)
+    }
+
     /// Those lost long enough ago, while others stayed, to be anchors no more. When everybody is
     /// lost together the line is to blame, and all of them stay anchors.
     pub fn no_longer_anchors(&mut self, now: Time, config: &Config) -> Vec<PeerKey> {

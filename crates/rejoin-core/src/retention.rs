@@ -30,8 +30,8 @@ pub enum Rule {
     HearsayFailing(u32),
     /// A proven peer that failed so often in a row is demoted: it joins the hearsay.
     ProvenFailing(u32),
-    /// A proven peer whose score fell below this is demoted.
-    LowScore(f64),
+    /// A proven peer whose quality, its score without the fading, fell below this is demoted.
+    LowQuality(f64),
     /// The worst proven peers beyond so many are forgotten.
     ProvenCap(usize),
     /// The worst hearsay beyond so many is forgotten.
@@ -62,7 +62,7 @@ impl Rule {
             // One bad evening has fewer, thanks to backoff.
             Self::ProvenFailing(5),
             // Only heavy penalties or many failures lead below this.
-            Self::LowScore(0.001),
+            Self::LowQuality(0.05),
             // A few months of a desktop node's acquaintances, about a MiB.
             Self::ProvenCap(1_000),
             // As much as there is proven.
@@ -78,7 +78,7 @@ impl Rule {
             Self::NeverConnected(_) => "never-connected",
             Self::HearsayFailing(_) => "hearsay-failing",
             Self::ProvenFailing(_) => "proven-failing",
-            Self::LowScore(_) => "low-score",
+            Self::LowQuality(_) => "low-quality",
             Self::ProvenCap(_) => "proven-cap",
             Self::HearsayCap(_) => "hearsay-cap",
         }
@@ -113,8 +113,8 @@ impl Rule {
                 Fate::Forget,
             ),
             Self::ProvenFailing(most) => (pool == Pool::Proven && failures >= most, Fate::Demote),
-            Self::LowScore(least) => (
-                pool == Pool::Proven && score::score(record, now) < least,
+            Self::LowQuality(least) => (
+                pool == Pool::Proven && score::quality(record) < least,
                 Fate::Demote,
             ),
             Self::ProvenCap(_) | Self::HearsayCap(_) => return None,
@@ -144,7 +144,7 @@ impl fmt::Display for Rule {
             }
             Self::HearsayFailing(most) => write!(f, "never met and failed {most} times in a row"),
             Self::ProvenFailing(most) => write!(f, "failed {most} times in a row"),
-            Self::LowScore(least) => write!(f, "scores below {least}"),
+            Self::LowQuality(least) => write!(f, "its quality is below {least}"),
             Self::ProvenCap(most) => write!(f, "more than {most} proven peers"),
             Self::HearsayCap(most) => write!(f, "more than {most} peers known by hearsay"),
         }

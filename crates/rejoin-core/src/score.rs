@@ -92,12 +92,12 @@ pub fn explain(record: &PeerRecord, now: Time) -> Explanation {
 }
 
 /// The lower end of what the success rate may really be (Wilson's score interval, one standard
-/// deviation): 99 of 100 say more than 1 of 1. Without any trial it is a quarter, so that the
-/// untried stand between the once lucky and the once unlucky.
+/// deviation): 99 of 100 say more than 1 of 1. Without any trial it is next to nothing: whoever only
+/// came to us, however often, must not rank with those we reached ourselves.
 pub fn confident_rate(ok: f64, failed: f64) -> f64 {
     let trials = ok + failed;
     if trials <= 0.0 {
-        return 0.25;
+        return 0.05;
     }
     let rate = ok / trials;
     let middle = rate + 0.5 / trials;
@@ -253,7 +253,8 @@ impl Facts {
     }
 }
 
-fn quality(record: &PeerRecord) -> f64 {
+/// The score without the fading: what changes only when something happens.
+pub fn quality(record: &PeerRecord) -> f64 {
     Facts::of(record).quality()
 }
 

@@ -71,6 +71,12 @@ impl Sources {
         }
     }
 
+    /// A peer is to be forgotten, and with it that it was a server.
+    pub fn forget(&mut self, peer: &PeerKey) {
+        self.list
+            .retain(|source| source.peer.as_ref() != Some(peer));
+    }
+
     /// There is none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -27,6 +27,8 @@ pub struct Unsaved {
     begun: Option<Time>,
     saved: Option<Time>,
     failures: u32,
+    /// Commits we stopped waiting for. Stores answer in order, so as many answers come too late.
+    abandoned: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -113,7 +115,8 @@ impl Unsaved {
             if now.since(*begun) < config.save_timeout {
                 return None;
             }
-            self.end(now, false);
+            self.settle(now, false);
+            self.abandoned += 1;
         }
         let due = self.timeout(config)?.at;
         if now < due && !hurry {
@@ -143,6 +146,13 @@ impl Unsaved {
 
     /// The store answered.
     pub fn end(&mut self, now: Time, ok: bool) {
+        match self.abandoned.checked_sub(1) {
+            Some(left) => self.abandoned = left,
+            None => self.settle(now, ok),
+        }
+    }
+
+    fn settle(&mut self, now: Time, ok: bool) {
         let Some((_, commit)) = self.in_flight.take() else {
             return;
         };
@@ -268,15 +278,19 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_never_answers_is_given_up() {
+    fn a_store_that_answers_too_late_is_not_taken_for_the_next_answer() {
         let (mut ledger, config) = (Unsaved::default(), Config::default());
-        ledger.touch(T, &alice().key);
+        ledger.count(T, &alice().key, &one_dial());
         begin(&mut ledger, T, true).unwrap();
         assert_eq!(begin(&mut ledger, T, true), None, "one at a time");
-        assert!(
-            begin(&mut ledger, T + config.save_timeout, false).is_some()
-                || ledger.status().failures == 1
-        );
+        let later = T + config.save_timeout;
+        let again = begin(&mut ledger, later, true).unwrap();
+        assert_eq!(again.peers[0].unsaved.dials_ok.latest(), 1.0);
+        assert_eq!(ledger.status().failures, 1);
+        ledger.end(later, true);
+        assert!(!ledger.is_settled(), "that was the answer to the first");
+        ledger.end(later, true);
+        assert!(ledger.is_settled());
     }
 
     #[test]

@@ -224,3 +224,33 @@ fn old_lessons_fade_in_the_store_too() {
     let most = saved.survival.lengths().map(|(_, seen)| seen.dialled);
     assert!(most.fold(0.0, f64::max) <= 1_100.0);
 }
+
+#[test]
+fn a_crowd_at_our_door_evicts_no_friend_and_fills_no_memory() {
+    let mut friends = friends(100);
+    for friend in &mut friends {
+        let seen = START - DAY * 20;
+        friend.last_seen = Some(seen);
+        friend.last_connected = Some(seen);
+        friend.evidence.dials_ok = rejoin_core::decay::Decayed::new(5.0, seen);
+    }
+    let mut node = Node::new(friends);
+    for n in 0..6_000 {
+        let name = format!("sybil{n}");
+        node.come(&name);
+        node.tell(Input::Disconnected { peer: key(&name) });
+        if n % 100 == 0 {
+            node.pass(SECOND);
+        }
+    }
+    node.pass(SECOND * 10);
+    for n in 0..100 {
+        assert!(node.engine.peer(&key(&format!("p{n}"))).is_some(), "p{n}");
+    }
+    let status = node.engine.status(node.now);
+    assert!(
+        status.proven <= node.engine.config().peers_max,
+        "{}",
+        status.proven
+    );
+}

@@ -26,7 +26,7 @@ fn mistake_22_only_what_a_peer_sends_is_a_sign_of_life() {
     let mut node = Node::new(vec![]);
     node.come("alice");
     let seen = node.record("alice").last_seen;
-    // Time passes, dials fail, others talk about it: nothing of that came from alice.
+    // Time passes and others talk about it: nothing of that came from alice.
     node.pass(SECOND * 600);
     node.tell(heard(&["alice"]));
     assert_eq!(node.record("alice").last_seen, seen);
@@ -99,6 +99,20 @@ fn mistake_04_everybody_lost_at_once_is_an_anchor_still() {
     let saved = node.stored();
     assert!(saved.peers.iter().all(|record| record.control.anchor));
     assert_eq!(saved.peers.len(), 2);
+}
+
+#[test]
+fn an_anchor_that_does_not_come_back_is_one_no_more() {
+    let mut peers = friends(20);
+    for peer in &mut peers {
+        peer.control.anchor = true;
+    }
+    let mut node = Node::new(peers);
+    for dial in node.dials.clone().into_iter().take(8) {
+        node.answer(&dial);
+    }
+    let anchors = node.engine.peers().filter(|record| record.control.anchor);
+    assert_eq!(anchors.count(), 8);
 }
 
 #[test]
