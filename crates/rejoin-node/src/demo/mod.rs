@@ -30,12 +30,13 @@ use self::{
     swarm::{Others, Whereabouts},
     table::Table,
 };
+use crate::print::{BAD, aside};
 
 /// What `rejoin demo` may be told.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Nodes in the network, two bootstrap servers aside
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(12..=250))]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(12..=100))]
     nodes: u16,
     /// Returns without memory, and as many with it
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -63,7 +64,8 @@ const NETWORK: &str = "demo";
 const BARE_DIALS: usize = 41;
 const BARE_BURSTS: usize = 11;
 
-/// How many peers the node is to meet before it is killed, of those there are; half of them die.
+/// How many peers the node is to meet before it is killed, or three quarters where there are fewer
+/// in all; half of them die.
 const MET_MIN: usize = 24;
 
 /// Connections the node wants; fewer where fewer nodes survive.
@@ -74,6 +76,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shows how a node comes back.
 pub fn run(args: Args) -> ExitCode {
+    // What the system does not grant is missed only if it is really needed.
+    let _ = rlimit::increase_nofile_limit(sockets_max(args.nodes));
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&DemoError::Runtime(error)),
@@ -97,11 +101,17 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
+/// Two for every pair of nodes, since Kademlia introduces everybody to everybody, and some beside.
+fn sockets_max(nodes: u16) -> u64 {
+    let all = u64::from(nodes) + SERVERS as u64;
+    all * all + 1_024
+}
+
 /// What shells expect of a program ended by Ctrl-C: 128 and the signal's number.
 const INTERRUPTED: u8 = 130;
 
 fn failed(error: &DemoError) -> ExitCode {
-    eprintln!("error: {error}");
+    aside(&format!("{BAD}rejoin:{BAD:#} {error}"));
     ExitCode::FAILURE
 }
 
@@ -161,7 +171,7 @@ async fn meet(home: &Home, others: &Others, progress: &Progress) -> Result<PathB
     let memory = home.fresh_memory("met")?;
     let mut node = Subject::start(&terms(home, &memory, others))?;
     let joined = node.until_connected(5, PATIENCE).await?;
-    let enough = MET_MIN.min(others.size());
+    let enough = MET_MIN.min(others.size() * 3 / 4);
     let met = node.until_remembered(enough, PATIENCE).await?;
     progress.done(&format!(
         "a new node joined through them, had five connections after {:.0} ms and has met {met} peers",
