@@ -1,0 +1,306 @@
+//! What is due now: dials, servers, probes, feelers, house-keeping, saving.
+
+use super::{Engine, happened::counts_as_remembered, scene};
+use crate::{
+    address::Address,
+    input::{AddressFailure, Failure},
+    key::PeerKey,
+    output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Timeout},
+    record::Pool,
+    retention::PruneReport,
+    tally::Begun,
+    time::Time,
+};
+
+impl Engine {
+    /// Does whatever is due.
+    pub(super) fn drive(&mut self, now: Time) {
+        if self.schedule.stopping.is_none() {
+            self.give_up_expired(now);
+            self.fill_up(now);
+            self.keep_house(now);
+        }
+        let hurry = self.schedule.stopping.is_some() && self.is_worth_saving();
+        if let Some(changes) = self.book.begin_commit(now, hurry, &self.config) {
+            self.outputs.push_back(Output::Commit(changes));
+        }
+    }
+
+    /// While stopping, a commit that fails is the last one: a broken disk must not hold us up.
+    pub(super) fn is_worth_saving(&self) -> bool {
+        let failures = self.book.unsaved().status().failures;
+        self.schedule
+            .stopping
+            .is_none_or(|before| failures <= before)
+    }
+
+    fn give_up_expired(&mut self, now: Time) {
+        for dial in self.dialer.expired(now) {
+            self.give_up(now, dial);
+        }
+    }
+
+    /// Ends a dial that stayed silent.
+    fn give_up(&mut self, now: Time, dial: DialId) {
+        let Some(flight) = self.dialer.land(dial) else {
+            return;
+        };
+        self.outputs.push_back(Output::CancelDial(dial));
+        let silent = |address: &Address| AddressFailure {
+            address: address.clone(),
+            failure: Failure::Silent,
+        };
+        let failures = flight.addresses.iter().map(silent).collect();
+        self.ended_badly(now, dial, flight, failures);
+    }
+
+    fn fill_up(&mut self, now: Time) {
+        let missing = self.missing();
+        if missing == 0 {
+            for dial in self
+                .dialer
+                .in_lanes(&[Lane::Memory, Lane::Explore, Lane::Bootstrap])
+            {
+                self.cancel(now, dial);
+            }
+            if !self.schedule.satisfied {
+                self.schedule.satisfied = true;
+                self.dialer.restart(now);
+                let took = self.tally.target_reached(now);
+                self.book.settle_anchors(now, &self.links);
+                self.tell(Event::TargetReached { took });
+            }
+            return;
+        }
+        if self.schedule.satisfied {
+            // Connections are missing again: bootstrap servers get their head start anew.
+            self.schedule.satisfied = false;
+            self.dialer.restart(now);
+            self.schedule.bootstrap_at = self.jittered_head_start(now);
+        }
+        if let Some(probe_at) = self.guard.probe_at() {
+            if now >= probe_at {
+                self.probe(now);
+            }
+            return;
+        }
+        self.race(now, missing);
+        self.ask_bootstrap(now, missing);
+    }
+
+    fn race(&mut self, now: Time, missing: usize) {
+        while let Some(news) = self.next_is_news(now) {
+            let room = self.room(now, news);
+            if self.dialer.wants_more(now, missing, room) {
+                let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+                let Some((peer, lane)) = self.dialer.next(scene, false, &mut self.rng) else {
+                    return;
+                };
+                self.dial(now, &peer, lane, false);
+            } else if !self.dialer.wants_room(now, missing, room) {
+                return;
+            } else if let Some(patient) = self.dialer.give_way(now) {
+                self.give_up(now, patient);
+            } else if let Some(overdue) = self.dialer.give_way_to_news(now).filter(|_| news) {
+                self.cancel(now, overdue);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Whether the next to be dialled was only heard of since the race began; `None` if nobody is.
+    fn next_is_news(&mut self, now: Time) -> Option<bool> {
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        self.dialer.next_is_news(scene)
+    }
+
+    /// How many dials the race may have in the air. Bootstrap servers must not have to wait for a
+    /// place, and once they are asked, neither must those they will name.
+    fn room(&self, now: Time, news: bool) -> usize {
+        let servers = self.sources.len().min(self.config.bootstrap_dials_max);
+        let others = [Lane::Bootstrap, Lane::Feeler, Lane::Manual];
+        let others = self.dialer.in_lanes(&others).len();
+        let asked = !self.sources.is_empty() && now >= self.schedule.bootstrap_at;
+        let reserved = if asked && !news {
+            self.config.news_reserve
+        } else {
+            0
+        };
+        self.config
+            .dials_max
+            .saturating_sub(servers.max(others) + reserved)
+    }
+
+    /// One peer or two, whatever their backoff: enough to see whether the line is back.
+    fn probe(&mut self, now: Time) {
+        let probes = self.guard.probed(now, &self.config);
+        if self.dialer.len() + 2 > self.config.dials_max {
+            return; // enough is in the air to notice
+        }
+        self.dialer.reorder();
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        let next = self.dialer.next(scene, true, &mut self.rng);
+        if let Some((peer, lane)) = &next {
+            self.dial(now, peer, *lane, true);
+        }
+        // Servers would hear from everybody whose line fails, so they are asked half as often.
+        if next.is_none() || probes.is_multiple_of(2) {
+            self.dial_bootstrap(now, true);
+        }
+    }
+
+    fn ask_bootstrap(&mut self, now: Time, missing: usize) {
+        if self.schedule.naming || self.links.peers() >= self.config.low_water {
+            return;
+        }
+        let nobody_left =
+            self.links.is_empty() && self.dialer.is_empty() && self.next_is_news(now).is_none();
+        let due = now >= self.schedule.bootstrap_at
+            || self.links.is_empty() && (nobody_left || self.dialer.memory_failed(now));
+        if !due {
+            return;
+        }
+        let most = missing.min(self.config.bootstrap_dials_max);
+        while self.dialer.fresh_bootstrap(now) < most && self.dialer.len() < self.config.dials_max {
+            if !self.dial_bootstrap(now, false) {
+                return;
+            }
+        }
+    }
+
+    fn dial_bootstrap(&mut self, now: Time, anyway: bool) -> bool {
+        let busy = |peer: &PeerKey| {
+            self.links.contains(peer)
+                || self.dialer.is_dialling(peer)
+                || self.reach.is_me(peer)
+                || self.book.get(peer).is_some_and(|it| it.is_blocked(now))
+        };
+        let Some(ask) = self.sources.next(now, anyway, busy) else {
+            return false;
+        };
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        let address = ask.address.clone();
+        let dial = self
+            .dialer
+            .dial_address(scene, ask.peer, ask.address, Lane::Bootstrap);
+        self.sources.dialled(&address, dial.id);
+        self.send(now, dial, false);
+        true
+    }
+
+    pub(super) fn dial(&mut self, now: Time, peer: &PeerKey, lane: Lane, anyway: bool) {
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        let proven = self
+            .book
+            .get(peer)
+            .is_some_and(|record| record.pool() == Pool::Proven);
+        if let Some(dial) = self.dialer.dial(scene, peer, lane, anyway) {
+            self.send(now, dial, proven);
+        }
+    }
+
+    pub(super) fn send(&mut self, now: Time, dial: Dial, proven: bool) {
+        let begun = Begun {
+            id: dial.id,
+            peer: dial.peer.as_ref(),
+            lane: dial.lane,
+            proven,
+        };
+        self.tally.begun(now, &begun, &self.config);
+        self.outputs.push_back(Output::Dial(dial));
+    }
+
+    /// Calls a dial off; it counts neither for nor against anybody.
+    pub(super) fn cancel(&mut self, now: Time, dial: DialId) {
+        self.called_off(now, dial, "cancelled");
+        self.outputs.push_back(Output::CancelDial(dial));
+    }
+
+    /// A dial the swarm would not make, or whose peer was there already.
+    pub(super) fn not_made(&mut self, now: Time, dial: DialId) {
+        self.sources.rest(dial, now, &self.config);
+        self.called_off(now, dial, "not-made");
+    }
+
+    fn called_off(&mut self, now: Time, dial: DialId, outcome: &'static str) {
+        self.sources.called_off(dial);
+        if let Some(flight) = self.dialer.land(dial) {
+            let remembered = counts_as_remembered(&flight);
+            self.tally
+                .ended(now, dial, remembered, flight.lane, outcome);
+        }
+    }
+
+    fn keep_house(&mut self, now: Time) {
+        for peer in self.links.no_longer_anchors(now, &self.config) {
+            self.book.control(now, &peer, |record| {
+                std::mem::take(&mut record.control.anchor)
+            });
+        }
+        for peer in self.links.stale(now, &self.config) {
+            let reason = DisconnectReason::Stale;
+            self.outputs.push_back(Output::Disconnect {
+                peer: peer.clone(),
+                reason,
+            });
+            self.disconnected(now, &peer);
+        }
+        if now >= self.schedule.check_at {
+            self.schedule.check_at = now + self.config.check_every;
+            if self.missing() > 0 {
+                self.dialer.reorder();
+            }
+        }
+        if now >= self.schedule.discover_at && self.missing() > 0 && !self.links.is_empty() {
+            self.schedule.discover_at = now + self.config.discover_every;
+            self.outputs.push_back(Output::Discover);
+        }
+        if now >= self.schedule.feeler_at {
+            self.schedule.feeler_at = now + self.config.feeler_every;
+            self.feel(now);
+        }
+        if self.book.len() > self.config.peers_max {
+            // At most a few times a minute, since some may be exempt.
+            let soonest = self.schedule.pruned + self.config.save_every;
+            self.schedule.prune_at = self.schedule.prune_at.min(soonest);
+        }
+        if now >= self.schedule.prune_at {
+            self.schedule.pruned = now;
+            self.schedule.prune_at = now + self.config.prune_every;
+            let plan = self.prune_dry_run(now);
+            self.prune(now, plan);
+        }
+    }
+
+    fn feel(&mut self, now: Time) {
+        if self.missing() > 0 || self.dialer.len() >= self.config.dials_max {
+            return;
+        }
+        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        if let Some(peer) = self.dialer.draw_hearsay(scene, &mut self.rng) {
+            self.dial(now, &peer, Lane::Feeler, false);
+        }
+    }
+
+    pub(super) fn prune(&mut self, now: Time, plan: PruneReport) {
+        if !plan.is_empty() {
+            self.book.prune(now, &plan);
+            self.dialer.reorder();
+            self.tell(Event::Pruned(plan));
+        }
+    }
+
+    /// When bootstrap servers join, or may be asked again.
+    pub(super) fn bootstrap_timeout(&self) -> Option<Timeout> {
+        if self.links.peers() >= self.config.low_water {
+            return None;
+        }
+        let busy = |peer: &PeerKey| self.links.contains(peer) || self.dialer.is_dialling(peer);
+        let ready = self.sources.ready_at(busy)?;
+        let at = ready.max(self.schedule.bootstrap_at);
+        // What is due already waits for a free place, and that comes with another timeout.
+        let reason = "bootstrap servers to join the race";
+        (at > self.schedule.now).then_some(Timeout { at, reason })
+    }
+}
