@@ -137,10 +137,11 @@ impl Dialer {
         self.stale = true;
     }
 
-    /// Whether nobody of the first burst answered in the time it should have needed.
+    /// Whether nobody of the first burst answered in far more time than it should have needed: a
+    /// busy processor is no dead memory.
     pub fn memory_failed(&self, now: Time) -> bool {
         let hopeful = |flight: &Flight| {
-            is_racing(flight.lane) && flight.place < self.race.burst && now < flight.overdue_at
+            is_racing(flight.lane) && flight.place < self.race.burst && now < flight.gives_way_at
         };
         self.race.starts > 0 && self.race.answered == 0 && !self.flights.values().any(hopeful)
     }

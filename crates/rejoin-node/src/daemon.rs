@@ -81,6 +81,8 @@ struct Daemon {
     listeners: HashMap<ListenerId, Multiaddr>,
     ports: Ports,
     connects: Connects,
+    /// More peers are wanted, but nobody is known yet who could be asked.
+    searching: bool,
     settings: NodeSettings,
     printer: Printer,
 }
@@ -121,6 +123,7 @@ impl Daemon {
             listeners: HashMap::new(),
             ports: Ports::load(&place.folder),
             connects: Connects::default(),
+            searching: false,
             settings,
             printer,
         };
@@ -258,8 +261,9 @@ impl Daemon {
     /// Looks for strangers in the neighbourhood of our own name, and somewhere else.
     fn discover(&mut self) {
         let kad = &mut self.swarm.behaviour_mut().kad;
-        // It fails when nobody is known yet; whoever connects first will be asked.
-        if kad.bootstrap().is_ok() {
+        // It fails when nobody is known yet; whoever says first where it listens will be asked.
+        self.searching = kad.bootstrap().is_err();
+        if !self.searching {
             kad.get_closest_peers(PeerId::random());
         }
     }
@@ -289,6 +293,9 @@ impl Daemon {
             for address in info.listen_addrs.iter().take(ADDRESSES_MAX) {
                 let kad = &mut self.swarm.behaviour_mut().kad;
                 kad.add_address(peer_id, address.clone());
+            }
+            if self.searching {
+                self.discover();
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a node is made of: transports and behaviours, put together. What they do with each other is
 //! in `daemon`.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use libp2p::{
     PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _,
@@ -37,6 +37,10 @@ const CONNECTIONS_PER_PEER_MAX: u32 = 4;
 
 /// How long a TCP or QUIC handshake may take before the transport gives up; the engine does earlier.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// Peers a search asks at once. Kademlia's usual three are easily all dead after an outage of many,
+/// and then a search stands still until the transport gives up on them.
+const PARALLELISM: NonZeroUsize = NonZeroUsize::new(8).expect("it is not zero");
 
 /// A swarm on this network, that listens nowhere yet.
 ///
@@ -89,6 +93,7 @@ fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
     config
         // Only who is connected and has said where it listens; see `daemon`.
         .set_kbucket_inserts(BucketInserts::Manual)
+        .set_parallelism(PARALLELISM)
         // When to look for more, Rejoin says.
         .set_periodic_bootstrap_interval(None)
         .set_replication_interval(None)
