@@ -48,9 +48,14 @@ pub struct Others {
 pub struct Whereabouts {
     /// The network's name.
     pub network: &'static str,
-    /// How far away everybody is from everybody.
+    /// How far away a node is: for the servers just that, for the others in the middle.
     pub round_trip: Duration,
 }
+
+/// How far distances spread around the middle, as in the simulator: a tenth of the nodes at half of
+/// it or less, a tenth at twice as much or more. To know who is near is part of what a memory is
+/// worth.
+const DISTANCE_SPREAD: f64 = 0.5;
 
 /// Between two starts. A node that joins costs some 40 handshakes; all at once they would only wait
 /// for the processor.
@@ -76,7 +81,7 @@ impl Others {
             rng: Rng::with_seed(seed),
         };
         for _ in 0..servers {
-            let node = others.node(&[]).await?;
+            let node = others.node(&[], place).await?;
             others.servers.push(node);
         }
         Ok(others)
@@ -84,17 +89,32 @@ impl Others {
 
     /// One more node joins through the bootstrap servers.
     pub async fn join(&mut self) -> Result<(), DemoError> {
-        let node = self.node(&self.bootstrap()).await?;
+        let round_trip = self.somewhere();
+        let place = Whereabouts {
+            round_trip,
+            ..self.place
+        };
+        let node = self.node(&self.bootstrap(), place).await?;
         self.living.push(node);
         tokio::time::sleep(BETWEEN_STARTS).await;
         Ok(())
     }
 
-    async fn node(&mut self, friends: &[Multiaddr]) -> Result<Node, DemoError> {
+    /// How far away the next node lives.
+    fn somewhere(&mut self) -> Duration {
+        // Two even draws make a normal one (Box and Muller, 1958).
+        let (radius, angle) = (1.0 - self.rng.f64(), self.rng.f64());
+        let normal = (-2.0 * radius.ln()).sqrt() * (angle * std::f64::consts::TAU).cos();
+        self.place
+            .round_trip
+            .mul_f64((DISTANCE_SPREAD * normal).exp())
+    }
+
+    async fn node(&mut self, friends: &[Multiaddr], place: Whereabouts) -> Result<Node, DemoError> {
         let mut secret = [0; 32];
         self.rng.fill(&mut secret);
         let key = Keypair::ed25519_from_bytes(secret).map_err(DemoError::network)?;
-        Node::start(&key, friends, self.place, Arc::clone(&self.made)).await
+        Node::start(&key, friends, place, Arc::clone(&self.made)).await
     }
 
     /// Where the bootstrap servers are.

@@ -112,7 +112,9 @@ impl Table<'_> {
             ),
             match report.rtt_ms {
                 0 => "Everybody is on this machine, so the processor is what takes time.".into(),
-                ms => format!("Everybody is kept a round trip of {ms} ms away (--rtt)."),
+                ms => format!(
+                    "Half of them are kept a round trip of less than {ms} ms away, half more; the servers {ms} ms (--rtt)."
+                ),
             },
             "A node is up when its process runs and its memory is open, or made; connections count"
                 .into(),
