@@ -41,8 +41,9 @@ pub struct Args {
     /// Returns without memory, and as many with it
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
-    /// Round trip to a node in the middle distance, in milliseconds; 0 for all on one machine
-    #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(..=1_000))]
+    /// Round trip to a node in the middle distance, in milliseconds, by default as in the
+    /// simulator; 0 for all on one machine
+    #[arg(long, value_name = "MS", default_value_t = 80, value_parser = clap::value_parser!(u64).range(..=1_000))]
     rtt: u64,
     /// The same seed gives the same nodes, of which the same die
     #[arg(long, default_value_t = 1)]
