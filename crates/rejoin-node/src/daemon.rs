@@ -272,7 +272,9 @@ impl Daemon {
         let identify::Event::Received { peer_id, info, .. } = event else {
             return;
         };
-        if info.protocol_version != network::protocol_version(&self.settings.network) {
+        // Who names no network at all, as foreign programs do, may be a neighbour of ours.
+        let theirs = network::named_in(&info.protocol_version);
+        if theirs.is_some_and(|theirs| theirs != self.settings.network) {
             self.memory().block(*peer_id, OTHER_NETWORK);
             self.tell(News::OtherNetwork {
                 peer: peer_id.to_string(),

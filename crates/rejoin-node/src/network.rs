@@ -82,6 +82,13 @@ pub fn protocol_version(network: &str) -> String {
     format!("/rejoin/{network}/1.0.0")
 }
 
+/// The network a peer says it belongs to; `None` if it names none in our manner.
+pub fn named_in(protocol_version: &str) -> Option<&str> {
+    protocol_version
+        .strip_prefix("/rejoin/")?
+        .strip_suffix("/1.0.0")
+}
+
 /// The name under which Kademlia runs on this network.
 pub fn kad_protocol(network: &str) -> StreamProtocol {
     StreamProtocol::try_from_owned(format!("/rejoin/{network}/kad/1.0.0"))
@@ -167,6 +174,19 @@ impl Names {
                 Err(error) => unreachable!("it worked a moment ago: {error}"),
             },
             Self::Nobody => nobody(inner),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_read_off_where_one_is_named() {
+        assert_eq!(named_in(&protocol_version("ours")), Some("ours"));
+        for foreign in ["ipfs/0.1.0", "/rejoin/1.0.0", ""] {
+            assert_eq!(named_in(foreign), None, "{foreign}");
         }
     }
 }
