@@ -61,6 +61,7 @@ pub struct Flight {
     /// How many racing dials began before it.
     place: usize,
     overdue_at: Time,
+    hopeless_at: Time,
     gives_way_at: Time,
     deadline: Time,
     groups: Vec<Netgroup>,
@@ -137,11 +138,12 @@ impl Dialer {
         self.stale = true;
     }
 
-    /// Whether nobody of the first burst answered in far more time than it should have needed: a
-    /// busy processor is no dead memory.
+    /// Whether nobody of the first burst answered in twice the time it should have needed: a busy
+    /// processor is no dead memory.
     pub fn memory_failed(&self, now: Time) -> bool {
         let hopeful = |flight: &Flight| {
-            is_racing(flight.lane) && flight.place < self.race.burst && now < flight.gives_way_at
+            let first = is_racing(flight.lane) && flight.place < self.race.burst;
+            first && now < flight.hopeless_at
         };
         self.race.starts > 0 && self.race.answered == 0 && !self.flights.values().any(hopeful)
     }
@@ -451,6 +453,7 @@ impl Dialer {
                 began,
                 absent,
                 place,
+                hopeless_at: began + outlook.hopeless_after(scene.config),
                 gives_way_at: began + outlook.gives_way_after(scene.config),
                 overdue_at: began + outlook.overdue_after(scene.config),
                 deadline: began + outlook.timeout(scene.config),
@@ -539,13 +542,13 @@ impl Dialer {
     pub fn timeout(&self, now: Time) -> Option<Timeout> {
         let due = |at: Time, reason| Some(Timeout { at, reason });
         self.flights.values().fold(None, |first, flight| {
-            let next = if now < flight.overdue_at {
-                due(flight.overdue_at, "a dial to answer")
-            } else if now < flight.gives_way_at {
-                due(flight.gives_way_at, "an overdue dial to give way")
-            } else {
-                due(flight.deadline, "an overdue dial to be given up")
-            };
+            let ahead = [
+                due(flight.overdue_at, "a dial to answer"),
+                due(flight.hopeless_at, "an overdue dial to answer after all"),
+                due(flight.gives_way_at, "an overdue dial to give way"),
+                due(flight.deadline, "an overdue dial to be given up"),
+            ];
+            let next = ahead.into_iter().flatten().find(|next| now < next.at);
             Timeout::earlier(first, next)
         })
     }

@@ -111,13 +111,22 @@ impl Outlook {
             .clamp(config.stagger_min, config.stagger_max)
     }
 
+    /// When a dial that stays silent lets nobody hope any more: after twice its time.
+    pub fn hopeless_after(&self, config: &Config) -> Duration {
+        self.patience(2, config)
+    }
+
     /// When a dial gives up its place in the air if somebody else waits for it: an answer that
     /// takes four times as long as usual hardly ever comes.
     pub fn gives_way_after(&self, config: &Config) -> Duration {
-        self.takes.saturating_mul(4).clamp(
-            config.stagger_max,
-            config.give_way_after.max(config.stagger_max),
-        )
+        self.patience(4, config)
+    }
+
+    fn patience(&self, times: u32, config: &Config) -> Duration {
+        let most = config.give_way_after.max(config.stagger_max);
+        self.takes
+            .saturating_mul(times)
+            .clamp(config.stagger_max, most)
     }
 
     /// When a dial is given up.
