@@ -138,14 +138,19 @@ impl Dialer {
         self.stale = true;
     }
 
-    /// Whether nobody of the first burst answered in twice the time it should have needed: a busy
-    /// processor is no dead memory.
+    /// Whether nobody answered yet, and three quarters of the first burst have had twice the time
+    /// they should have needed: a busy processor is no dead memory, and one slow peer no hope.
     pub fn memory_failed(&self, now: Time) -> bool {
-        let hopeful = |flight: &Flight| {
-            let first = is_racing(flight.lane) && flight.place < self.race.burst;
-            first && now < flight.hopeless_at
-        };
-        self.race.starts > 0 && self.race.answered == 0 && !self.flights.values().any(hopeful)
+        let Race {
+            starts,
+            burst,
+            answered,
+            ..
+        } = self.race;
+        let hopeful = self.flights.values().filter(|flight| {
+            is_racing(flight.lane) && flight.place < burst && now < flight.hopeless_at
+        });
+        starts > 0 && answered == 0 && hopeful.count() * 4 < burst
     }
 
     /// Somebody became worth dialling, or no longer is: the order has to be made anew.
