@@ -3,7 +3,7 @@
 //! A score is a *quality*, which changes only when something happens, times a *recency*, which fades
 //! alike for everybody. So of two peers the better one stays the better one for as long as nothing
 //! happens to either, and [`rank`] can stand in a store's index. How likely a peer still answers
-//! *today*, and how fast, is not asked here but in [`crate::order`].
+//! *today*, and how fast, is not asked here but in `order`.
 
 use serde::Serialize;
 
