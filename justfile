@@ -15,9 +15,9 @@ demo:
 sim:
     cargo run --release -p rejoin-sim -- restart
 
-# How long the shelf takes
+# How long the engine and the shelf take
 bench:
-    cargo bench -p rejoin-store
+    cargo bench -p rejoin-core -p rejoin-store
 
 # What every change must pass
 ci:
