@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(12..=100))]
     nodes: u16,
     /// Returns without memory, and as many with it
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
     /// Round trip to a node in the middle distance, in milliseconds, by default as in the
     /// simulator; 0 for all on one machine
