@@ -45,7 +45,7 @@ pub struct Args {
     /// simulator; 0 for all on one machine
     #[arg(long, value_name = "MS", default_value_t = 80, value_parser = clap::value_parser!(u64).range(..=1_000))]
     rtt: u64,
-    /// The same seed gives the same nodes, of which the same die
+    /// The same seed gives the same nodes at the same distances, of which the same die
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[arg(from_global)]
@@ -151,7 +151,7 @@ async fn gather(args: &Args, progress: &Progress) -> Result<Others, DemoError> {
         network: NETWORK,
         round_trip: Duration::from_millis(args.rtt),
     };
-    let mut others = Others::start(SERVERS, place, args.seed).await?;
+    let mut others = Others::start(SERVERS, nodes, place, args.seed).await?;
     for _ in 0..nodes {
         others.join().await?;
         progress.step();

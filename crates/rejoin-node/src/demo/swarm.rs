@@ -40,6 +40,8 @@ pub struct Others {
     /// Connections made so far by anybody; while it grows, the network is busy.
     made: Arc<AtomicU64>,
     place: Whereabouts,
+    /// How far away those will live who have not joined yet.
+    distances: Vec<Duration>,
     rng: Rng,
 }
 
@@ -69,8 +71,15 @@ const QUIET: Duration = Duration::from_millis(800);
 const QUIET_AT_THE_LATEST: Duration = Duration::from_secs(20);
 
 impl Others {
-    /// Bootstrap servers, with nobody to serve yet.
-    pub async fn start(servers: usize, place: Whereabouts, seed: u64) -> Result<Self, DemoError> {
+    /// Bootstrap servers, with nobody to serve yet; so many others will join.
+    pub async fn start(
+        servers: usize,
+        others: usize,
+        place: Whereabouts,
+        seed: u64,
+    ) -> Result<Self, DemoError> {
+        let mut rng = Rng::with_seed(seed);
+        let distances = distances(others, place.round_trip, &mut rng);
         let mut others = Self {
             servers: Vec::with_capacity(servers),
             living: Vec::new(),
@@ -78,7 +87,8 @@ impl Others {
             silent: Vec::new(),
             made: Arc::default(),
             place,
-            rng: Rng::with_seed(seed),
+            distances,
+            rng,
         };
         for _ in 0..servers {
             let node = others.node(&[], place).await?;
@@ -89,7 +99,7 @@ impl Others {
 
     /// One more node joins through the bootstrap servers.
     pub async fn join(&mut self) -> Result<(), DemoError> {
-        let round_trip = self.somewhere();
+        let round_trip = self.distances.pop().unwrap_or(self.place.round_trip);
         let place = Whereabouts {
             round_trip,
             ..self.place
@@ -98,16 +108,6 @@ impl Others {
         self.living.push(node);
         tokio::time::sleep(BETWEEN_STARTS).await;
         Ok(())
-    }
-
-    /// How far away the next node lives.
-    fn somewhere(&mut self) -> Duration {
-        // Two even draws make a normal one (Box and Muller, 1958).
-        let (radius, angle) = (1.0 - self.rng.f64(), self.rng.f64());
-        let normal = (-2.0 * radius.ln()).sqrt() * (angle * std::f64::consts::TAU).cos();
-        self.place
-            .round_trip
-            .mul_f64((DISTANCE_SPREAD * normal).exp())
     }
 
     async fn node(&mut self, friends: &[Multiaddr], place: Whereabouts) -> Result<Node, DemoError> {
@@ -184,6 +184,32 @@ impl Others {
         };
         let _ = tokio::time::timeout(QUIET_AT_THE_LATEST, settling).await;
     }
+}
+
+/// How far away each of so many nodes lives, in any order. Every seed gives the same distances to
+/// other nodes: which of them die and who meets whom is chance enough, and a network of neighbours
+/// would say nothing of one that is spread out.
+fn distances(nodes: usize, middle: Duration, rng: &mut Rng) -> Vec<Duration> {
+    let mut drawn: Vec<f64> = (0..nodes * DRAWN_PER_NODE).map(|_| normal(rng)).collect();
+    drawn.sort_by(f64::total_cmp);
+    let even = drawn
+        .iter()
+        .skip(DRAWN_PER_NODE / 2)
+        .step_by(DRAWN_PER_NODE);
+    let mut distances: Vec<_> = even
+        .map(|normal| middle.mul_f64((DISTANCE_SPREAD * normal).exp()))
+        .collect();
+    rng.shuffle(&mut distances);
+    distances
+}
+
+/// So many draws leave next to nothing to chance but the order.
+const DRAWN_PER_NODE: usize = 101;
+
+/// Two even draws make a normal one (Box and Muller, 1958).
+fn normal(rng: &mut Rng) -> f64 {
+    let (radius, angle) = (1.0 - rng.f64(), rng.f64());
+    (-2.0 * radius.ln()).sqrt() * (angle * std::f64::consts::TAU).cos()
 }
 
 /// One node of the network, running until it is dropped.
@@ -355,5 +381,26 @@ fn socket_of(address: &Multiaddr) -> Option<SocketAddr> {
     match (parts.next()?, parts.next()?) {
         (Protocol::Ip4(ip), Protocol::Tcp(port)) => Some(SocketAddr::from((ip, port))),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_spread_alike_whatever_the_seed() {
+        let middle = Duration::from_millis(80);
+        for seed in 0..20 {
+            let mut spread = distances(60, middle, &mut Rng::with_seed(seed));
+            spread.sort_unstable();
+            let near = |at: usize, ms: u64| {
+                let (found, wanted) = (spread[at].as_secs_f64() * 1e3, ms as f64);
+                assert!((found / wanted - 1.0).abs() < 0.1, "seed {seed}: {found}");
+            };
+            near(6, 43);
+            near(30, 80);
+            near(54, 153);
+        }
     }
 }
