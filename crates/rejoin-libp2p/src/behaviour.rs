@@ -148,6 +148,10 @@ impl Behaviour {
 
     pub(crate) fn tell(&mut self, input: Input) {
         let now = self.clock.now();
+        // Before anybody is dialled it has to be known from where.
+        if let Some(moved) = self.surroundings.moved() {
+            self.engine.handle_input(now, moved);
+        }
         self.engine.handle_input(now, input);
     }
 

@@ -23,6 +23,7 @@ use crate::{
     connects::{Awaited, Connects, Reply},
     failure::Failure,
     identity,
+    lookout::{Here, Lookout},
     mind::{self, Mind},
     network::{self, Network, NetworkEvent},
     news::{News, Printer, Started},
@@ -64,6 +65,7 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
         tokio::select! {
             event = daemon.swarm.select_next_some() => daemon.on_event(event),
             Some(Ask { question, reply }) = inbox.recv() => daemon.answer(&question, reply),
+            here = daemon.lookout.next() => daemon.moved(here),
             () = until(deadline) => daemon.connects.give_up(now()),
             _ = signals.next() => break,
         }
@@ -81,6 +83,7 @@ struct Daemon {
     listeners: HashMap<ListenerId, Multiaddr>,
     ports: Ports,
     connects: Connects,
+    lookout: Lookout,
     /// More peers are wanted, but nobody is known yet who could be asked.
     searching: bool,
     settings: NodeSettings,
@@ -117,16 +120,19 @@ impl Daemon {
             store: place.store.clone(),
             store_problem: problem,
         };
+        let (lookout, here) = Lookout::begin();
         let mut daemon = Self {
             swarm: network::swarm(keypair.clone(), &settings.network, memory)?,
             facts,
             listeners: HashMap::new(),
             ports: Ports::load(&place.folder),
             connects: Connects::default(),
+            lookout,
             searching: false,
             settings,
             printer,
         };
+        daemon.moved(here);
         daemon.announce(door);
         for notice in notices {
             let text = notice.to_string();
@@ -207,6 +213,7 @@ impl Daemon {
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 let gone = self.with_my_name(address);
                 self.facts.listening.retain(|known| *known != gone);
+                self.lookout.look_again();
             }
             SwarmEvent::ConnectionEstablished {
                 peer_id, endpoint, ..
@@ -328,6 +335,13 @@ impl Daemon {
             self.facts.listening.push(address.clone());
         }
         self.tell(News::Listening { address, local });
+        self.lookout.look_again();
+    }
+
+    fn moved(&mut self, here: Here) {
+        let memory = self.memory();
+        memory.set_networks(here.networks);
+        memory.set_place(here.place);
     }
 
     fn with_my_name(&self, address: Multiaddr) -> String {

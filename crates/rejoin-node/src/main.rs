@@ -11,6 +11,7 @@ mod demo;
 mod failure;
 mod folder;
 mod identity;
+mod lookout;
 mod mind;
 mod naming;
 mod network;
