@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 pub mod address;
+mod addresses;
 pub mod backoff;
 mod book;
 pub mod changes;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod decay;
 mod dialer;
 pub mod engine;
+mod hosts;
 pub mod input;
 pub mod key;
 mod links;
