@@ -218,7 +218,9 @@ impl Engine {
         if let Some(peer) = &flight.peer {
             self.book
                 .rest(now, peer, &failures, &self.config, &mut self.rng);
-            self.dialer.rests(self.book.get(peer));
+            if let Some(record) = self.book.get(peer) {
+                self.dialer.rests(record);
+            }
         }
         let began = flight.began;
         let kinds = |of: fn(&AddressFailure) -> bool| failures.iter().all(of);
