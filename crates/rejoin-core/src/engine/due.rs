@@ -74,10 +74,8 @@ impl Engine {
             return;
         }
         if self.schedule.satisfied {
-            // Connections are missing again: bootstrap servers get their head start anew.
             self.schedule.satisfied = false;
-            self.dialer.restart(now);
-            self.schedule.bootstrap_at = self.jittered_head_start(now);
+            self.race_anew(now);
         }
         if let Some(probe_at) = self.guard.probe_at() {
             if now >= probe_at {
