@@ -1,33 +1,29 @@
 //! The records, in two pools: whom we met and whom we heard of.
 //!
-//! Everything that changes a record passes through here, so that the pools keep apart, lists stay
-//! bounded and every change is noted for saving. *When* something changes is decided elsewhere.
+//! Everything that changes a record passes through here, so that the pools keep apart and every
+//! change is noted for saving. How one record keeps its addresses stands in `addresses`, which hosts
+//! rest in `hosts`; *when* something changes is decided elsewhere.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use fastrand::Rng;
 
 use crate::{
     address::Address,
-    backoff::{self, Backoff},
+    addresses,
+    backoff::Backoff,
     changes::{Changes, Counts, PeerDelta},
     config::Config,
     decay::{self, Decayed},
+    hosts,
     input::{AddressFailure, Deed, Failure, Identified},
     key::PeerKey,
     links::Links,
     memory::{Memory, Secret},
     netgroup::Netgroup,
     placement::{Placement, Slot, Teller},
-    reach::{Reach, Scope},
-    record::{
-        ADDRESSES_MAX, AddressRecord, ConnectionKind, Control, PLACES_MAX, PROTOCOLS_MAX,
-        PeerRecord, Place, Pool,
-    },
+    reach::Reach,
+    record::{ADDRESSES_MAX, ConnectionKind, Control, PROTOCOLS_MAX, PeerRecord, Place, Pool},
     retention::{self, Fate, PruneReport},
     score,
     source::Source,
@@ -208,14 +204,14 @@ impl Book {
         if !self.entries.contains_key(key) {
             let mut record = PeerRecord::new(key.clone(), now);
             for address in addresses {
-                add_address(&mut record, address, source, now);
+                addresses::add(&mut record, address, source, now);
             }
             return self.seat(now, record, config);
         }
         let mut learned = false;
         self.update(now, key, |record| {
             for address in addresses {
-                learned |= add_address(record, address, source, now);
+                learned |= addresses::add(record, address, source, now);
             }
             learned
         });
@@ -226,7 +222,7 @@ impl Book {
     pub fn introduce(&mut self, now: Time, key: &PeerKey, address: Address, source: &Source) {
         self.entry(now, key);
         self.update(now, key, |record| {
-            let known = add_address(record, address, source, now);
+            let known = addresses::add(record, address, source, now);
             let bootstrap = *source == Source::Bootstrap && !record.role.bootstrap;
             record.role.bootstrap |= bootstrap;
             known || bootstrap
@@ -247,10 +243,8 @@ impl Book {
             record.control.reconnect_attempts = 0;
             record.control.anchor = true;
             if let Some(address) = meeting.dialled {
-                add_address(record, address.clone(), &Source::Own, now);
-                if let Some(known) = record.address_mut(address) {
-                    worked(known, now, meeting.took, meeting.place);
-                }
+                addresses::add(record, address.clone(), &Source::Own, now);
+                addresses::worked(record, address, now, meeting.took, meeting.place);
             }
             true
         });
@@ -265,10 +259,8 @@ impl Book {
                 },
             );
         }
-        if let Some(ip) = meeting.dialled.and_then(Address::ip)
-            && self.memory.hosts.remove(&ip).is_some()
-        {
-            self.unsaved.touch_memory(now);
+        if let Some(ip) = meeting.dialled.and_then(Address::ip) {
+            self.clear_host(now, ip);
         }
     }
 
@@ -333,7 +325,7 @@ impl Book {
                 .filter(|address| reach.is_believable(address, Some(told.scope)))
                 .take(ADDRESSES_MAX);
             for address in believable {
-                add_address(record, address.clone(), &Source::Own, now);
+                addresses::add(record, address.clone(), &Source::Own, now);
             }
             *record != before
         });
@@ -350,25 +342,8 @@ impl Book {
         config: &Config,
         rng: &mut Rng,
     ) {
-        let (min, max) = (config.backoff_min, config.backoff_max);
         self.update(now, key, |record| {
-            for AddressFailure { address, failure } in failures {
-                if let Some(known) = record.address_mut(address) {
-                    let rounds = match failure {
-                        // Our program will not learn to dial it in a minute.
-                        Failure::Unsupported => u32::MAX,
-                        _ => known.failures_in_row,
-                    };
-                    known.backoff_until = Some(now + backoff::delay(rounds, min, max, rng));
-                }
-            }
-            let awake = |known: &AddressRecord| known.backoff_until <= Some(now);
-            let another_way = !failures.is_empty() && record.addresses.iter().any(awake);
-            if !another_way {
-                let attempts = record.control.reconnect_attempts;
-                record.control.backoff_until = Some(now + backoff::delay(attempts, min, max, rng));
-                record.control.reconnect_attempts = attempts.saturating_add(1);
-            }
+            addresses::rest(record, failures, now, config, rng);
             true
         });
     }
@@ -384,7 +359,7 @@ impl Book {
     ) {
         let peer_at_fault = failures.iter().any(|failed| blames_peer(failed.failure));
         self.update(now, key, |record| {
-            addresses_failed(record, failures, now);
+            addresses::failed(record, failures, now);
             if peer_at_fault {
                 record.last_failed = Some(now);
                 let in_row = &mut record.evidence.failures_in_row;
@@ -403,20 +378,15 @@ impl Book {
                 },
             );
         }
-        let hosts: BTreeSet<_> = failures
-            .iter()
-            .filter(|failed| matches!(failed.failure, Failure::Silent | Failure::Refused))
-            .filter_map(|failed| shared_host(&failed.address))
-            .collect();
-        for host in hosts {
-            self.blame_host(now, host, config, rng);
+        if hosts::blame(&mut self.memory.hosts, failures, now, config, rng) {
+            self.unsaved.touch_memory(now);
         }
     }
 
     /// Some addresses failed while another of the same peer worked.
     pub fn bypassed(&mut self, now: Time, key: &PeerKey, failures: &[AddressFailure]) {
         self.update(now, key, |record| {
-            addresses_failed(record, failures, now);
+            addresses::failed(record, failures, now);
             !failures.is_empty()
         });
     }
@@ -498,16 +468,12 @@ impl Book {
     pub fn clear_backoff(&mut self, now: Time) {
         let resting: Vec<_> = self
             .iter()
-            .filter(|record| record.last_connected.is_some() && is_resting(record))
+            .filter(|record| record.last_connected.is_some() && addresses::is_resting(record))
             .map(|record| record.key.clone())
             .collect();
         for key in resting {
             self.update(now, &key, |record| {
-                record.control.backoff_until = None;
-                record.control.reconnect_attempts = 0;
-                for known in &mut record.addresses {
-                    known.backoff_until = None;
-                }
+                addresses::wake(record);
                 true
             });
         }
@@ -525,12 +491,7 @@ impl Book {
 
     /// Whether a host may be dialled, or has failed too often lately.
     pub fn host_rests(&self, address: &Address, now: Time) -> bool {
-        address.ip().is_some_and(|ip| {
-            self.memory.hosts.get(&ip).is_some_and(|host| {
-                // One dead peer says little about its neighbours behind the same address.
-                host.failures >= HOST_FAILURES && !host.is_over(now)
-            })
-        })
+        hosts::rests(&self.memory.hosts, address, now)
     }
 
     /// Forgets the failures of a host.
@@ -647,34 +608,6 @@ impl Book {
         let about = Netgroup::of(&first.address);
         Some(self.placement.slot(&record.key, &about, &teller))
     }
-
-    fn blame_host(&mut self, now: Time, ip: IpAddr, config: &Config, rng: &mut Rng) {
-        let hosts = &mut self.memory.hosts;
-        if hosts.len() >= config.hosts_max && !hosts.contains_key(&ip) {
-            let soonest = hosts
-                .iter()
-                .min_by_key(|(_, host)| host.until)
-                .map(|(ip, _)| *ip);
-            if let Some(soonest) = soonest {
-                hosts.remove(&soonest);
-            }
-        }
-        hosts
-            .entry(ip)
-            .or_default()
-            .fail(now, config.backoff_min, config.backoff_max, rng);
-        self.unsaved.touch_memory(now);
-    }
-}
-
-/// A host rests only after so many failures: one dead peer says little about its neighbours.
-const HOST_FAILURES: u32 = 4;
-
-/// The host whose failures are counted. On this machine or the LAN many peers may share one, and
-/// there one says nothing of the others.
-fn shared_host(address: &Address) -> Option<IpAddr> {
-    let public = matches!(Scope::of(address), Scope::Public | Scope::CarrierNat);
-    address.ip().filter(|_| public)
 }
 
 /// Whether we ever had an authenticated connection with a peer.
@@ -707,86 +640,4 @@ fn is_worthless(held: &PeerRecord, now: Time, config: &Config) -> bool {
     held.addresses.is_empty()
         || held.evidence.failures_in_row > 0
         || !retention::plan(&config.retention, once, |_| false, now).is_empty()
-}
-
-fn addresses_failed(record: &mut PeerRecord, failures: &[AddressFailure], now: Time) {
-    for AddressFailure { address, failure } in failures {
-        let Some(known) = record.address_mut(address) else {
-            continue;
-        };
-        if *failure == Failure::WrongPeer && known.last_success.is_none() {
-            // Somebody else lives there, and this peer never did.
-            record.addresses.retain(|known| known.address != *address);
-            continue;
-        }
-        known.last_failure = Some(now);
-        known.failures_in_row = known.failures_in_row.saturating_add(1);
-    }
-}
-
-fn is_resting(record: &PeerRecord) -> bool {
-    record.control.backoff_until.is_some()
-        || record
-            .addresses
-            .iter()
-            .any(|known| known.backoff_until.is_some())
-}
-
-fn worked(known: &mut AddressRecord, now: Time, took: Option<Duration>, place: Option<Place>) {
-    known.last_success = Some(now);
-    known.failures_in_row = 0;
-    known.backoff_until = None;
-    known.observed = true;
-    if let Some(took) = took {
-        decay::follow(&mut known.dial_ms, took);
-    }
-    if let Some(place) = place {
-        known.places.retain(|old| *old != place);
-        known.places.push(place);
-        if known.places.len() > PLACES_MAX {
-            known.places.remove(0);
-        }
-    }
-}
-
-/// Adds an address unless it is known. With the list full, it takes the place of the one with the
-/// least to show: hearsay displaces only what never worked, our own eyes whatever failed most.
-/// Returns whether it is in the list now and was not before.
-fn add_address(record: &mut PeerRecord, address: Address, source: &Source, now: Time) -> bool {
-    if Scope::of(&address) == Scope::Nowhere || record.address(&address).is_some() {
-        return false;
-    }
-    let fresh = AddressRecord::new(address, source.clone(), now);
-    if record.addresses.len() < ADDRESSES_MAX {
-        record.addresses.push(fresh);
-        return true;
-    }
-    let own = *source == Source::Own;
-    let victim = record
-        .addresses
-        .iter()
-        .enumerate()
-        .filter(|(_, known)| {
-            let never_worked = known.last_success.is_none();
-            if own {
-                never_worked || known.failures_in_row > 0
-            } else {
-                never_worked && known.failures_in_row > 0
-            }
-        })
-        .min_by_key(|(_, known)| {
-            (
-                known.last_success,
-                std::cmp::Reverse(known.failures_in_row),
-                known.first_heard,
-            )
-        })
-        .map(|(at, _)| at);
-    match victim {
-        Some(at) => {
-            record.addresses[at] = fresh;
-            true
-        }
-        None => false,
-    }
 }

@@ -5,27 +5,23 @@
 //! its own history says it needs is overdue and no longer fresh, so another starts beside it, as in
 //! Happy Eyeballs (RFC 8305); one that fails is replaced at once. No dead peer holds up anybody.
 //!
-//! The dialer knows dials and candidates. Whether to race at all, and what a result means for the
+//! The dialer keeps the dials in the air and counts how the race goes. Who is next stands in
+//! `queue`, who may be dialled at all in `scene`; whether to race, and what a result means for the
 //! records, is decided in the engine.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use fastrand::Rng;
 
 use crate::{
     address::Address,
-    book::Book,
-    config::Config,
     key::PeerKey,
-    links::Links,
     netgroup::Netgroup,
     order::Outlook,
     output::{Dial, DialId, Lane, Timeout},
-    reach::Reach,
-    record::{AddressRecord, PeerRecord, Place, Pool},
+    queue::{Queue, Shown},
+    record::{PeerRecord, Pool},
+    scene::Scene,
     survival,
     time::Time,
 };
@@ -37,12 +33,7 @@ pub struct Dialer {
     by_peer: BTreeMap<PeerKey, DialId>,
     next_id: u64,
     race: Race,
-    /// Candidates, the best last.
-    queue: Vec<Candidate>,
-    queued: Option<Time>,
-    stale: bool,
-    /// When somebody who rests now may be dialled again.
-    ready_at: Option<Time>,
+    queue: Queue,
 }
 
 /// One dial in the air.
@@ -80,54 +71,6 @@ struct Race {
     failed: u32,
 }
 
-#[derive(Clone, Debug)]
-struct Candidate {
-    key: PeerKey,
-    worth: f64,
-    group: Option<Netgroup>,
-    anchor: bool,
-    /// Heard of only since the race began.
-    fresh: bool,
-}
-
-/// What the dialer looks at.
-#[derive(Clone, Copy, Debug)]
-pub struct Scene<'a> {
-    /// The moment.
-    pub now: Time,
-    /// Whom we remember.
-    pub book: &'a Book,
-    /// Whom we are connected to.
-    pub links: &'a Links,
-    /// Where we are.
-    pub reach: &'a Reach,
-    /// The limits.
-    pub config: &'a Config,
-}
-
-/// One and a half dials per missing connection while nothing is known: two of three will answer.
-const ANSWER_PRIOR: f64 = 2.0 / 3.0;
-
-/// How many dials of evidence weigh as much as that prior.
-const ANSWER_PRIOR_WEIGHT: f64 = 2.0;
-
-/// How much a dial still in its time weighs for the prior. In the wind tunnel 0 costs 31 dials with
-/// half dead, 1 costs 20 but a quarter more time with nine in ten dead; a quarter costs 25 dials and
-/// next to no time.
-const FRESH_WEIGHT: f64 = 0.25;
-
-/// A queue older than this is put in order anew, since chances fade.
-const QUEUE_AGE_MAX: Duration = Duration::from_secs(5);
-
-/// So many failures change what is to be expected of the rest enough to order it anew.
-const FAILURES_PER_ORDER: u32 = 4;
-
-/// How far down the queue a peer of another netgroup is looked for: the whole front of a race.
-const DIVERSITY_REACH: usize = 64;
-
-/// Pinned peers go before everybody else, in order among themselves.
-const PINNED_WORTH: f64 = 1e6;
-
 impl Dialer {
     /// A race begins anew.
     pub fn restart(&mut self, now: Time) {
@@ -135,7 +78,7 @@ impl Dialer {
             since: now,
             ..Race::default()
         };
-        self.stale = true;
+        self.queue.reorder();
     }
 
     /// Whether nobody answered yet, and three quarters of the first burst have had twice the time
@@ -155,22 +98,12 @@ impl Dialer {
 
     /// Somebody became worth dialling, or no longer is: the order has to be made anew.
     pub fn reorder(&mut self) {
-        self.stale = true;
+        self.queue.reorder();
     }
 
     /// Somebody rests: the queue has to be made anew once that is over.
-    pub fn rests(&mut self, record: Option<&PeerRecord>) {
-        let Some(record) = record else {
-            return;
-        };
-        let addresses = record
-            .addresses
-            .iter()
-            .map(|known| known.backoff_until)
-            .min();
-        if let Some(until) = addresses.flatten().max(rests_until(record)) {
-            self.ready_at = Some(self.ready_at.map_or(until, |first| first.min(until)));
-        }
+    pub fn rests(&mut self, record: &PeerRecord) {
+        self.queue.rests(record);
     }
 
     /// How many dials are in the air.
@@ -255,132 +188,46 @@ impl Dialer {
         rng: &mut Rng,
     ) -> Option<(PeerKey, Lane)> {
         self.put_in_order(scene);
-        let config = scene.config;
-        let explore = config.explore_one_in > 0
-            && self.race.starts % config.explore_one_in == config.explore_one_in - 1;
-        let (at, lane) = if self.race.anchors < config.anchors_first
-            && let Some(at) = self
-                .queue
-                .iter()
-                .rposition(|next| next.anchor && self.is_free(scene, next, anyway))
+        let Self {
+            flights,
+            by_peer,
+            race,
+            queue,
+            ..
+        } = self;
+        let is_free = |key: &PeerKey| !by_peer.contains_key(key) && scene.is_free(key, anyway);
+        if race.anchors < scene.config.anchors_first
+            && let Some(anchor) = queue.take_anchor(is_free)
         {
-            self.race.anchors += 1;
-            (at, Lane::Memory)
-        } else if explore
-            && !self.queue.is_empty()
-            && let at = rng.usize(..self.queue.len())
-            && self.is_free(scene, &self.queue[at], anyway)
-        {
-            (at, Lane::Explore)
-        } else {
-            (self.next_diverse(scene, anyway)?, Lane::Memory)
-        };
-        Some((self.queue.remove(at).key, lane))
-    }
-
-    /// The best free candidate in a public netgroup nobody is being dialled in; if there is none
-    /// near the front, the best free one.
-    fn next_diverse(&mut self, scene: Scene<'_>, anyway: bool) -> Option<usize> {
-        // Who is not free now will not be before the queue is made anew.
-        while let Some(last) = self.queue.last()
-            && !self.is_free(scene, last, anyway)
-        {
-            self.queue.pop();
+            race.anchors += 1;
+            return Some((anchor, Lane::Memory));
         }
-        let flying: BTreeSet<_> = self
-            .flights
-            .values()
-            .flat_map(|flight| &flight.groups)
-            .collect();
-        let crowded = |next: &Candidate| {
-            next.group
-                .as_ref()
-                .is_some_and(|group| group.is_public() && flying.contains(group))
-        };
-        let front = self.queue.iter().enumerate().rev().take(DIVERSITY_REACH);
-        let diverse = front
-            .filter(|(_, next)| !crowded(next))
-            .find(|(_, next)| self.is_free(scene, next, anyway))
-            .map(|(at, _)| at);
-        diverse.or(self.queue.len().checked_sub(1))
+        let one_in = scene.config.explore_one_in;
+        if one_in > 0
+            && race.starts % one_in == one_in - 1
+            && let Some(drawn) = queue.take_any(is_free, rng)
+        {
+            return Some((drawn, Lane::Explore));
+        }
+        let flying = flights.values().flat_map(|flight| &flight.groups).collect();
+        let best = queue.take_best(is_free, &flying)?;
+        Some((best, Lane::Memory))
     }
 
-    fn is_free(&self, scene: Scene<'_>, next: &Candidate, anyway: bool) -> bool {
-        !self.by_peer.contains_key(&next.key)
-            && !scene.links.contains(&next.key)
-            && scene.book.get(&next.key).is_some_and(|record| {
-                !record.is_blocked(scene.now)
-                    && (anyway || rests_until(record) <= Some(scene.now))
-                    && !usable(scene, record, anyway).is_empty()
-            })
+    /// Whether the next in order was only heard of since the race began; `None` if nobody is left
+    /// to dial now.
+    pub fn next_is_news(&mut self, scene: Scene<'_>) -> Option<bool> {
+        self.put_in_order(scene);
+        let Self { by_peer, queue, .. } = self;
+        queue.next_is_news(|key| !by_peer.contains_key(key) && scene.is_free(key, false))
     }
 
     fn put_in_order(&mut self, scene: Scene<'_>) {
-        let now = scene.now;
-        let old = self
-            .queued
-            .is_none_or(|queued| now.since(queued) > QUEUE_AGE_MAX);
-        let rested = self.ready_at.is_some_and(|ready| now >= ready);
-        if !self.stale && !old && !rested {
-            return;
-        }
-        self.stale = false;
-        self.queued = Some(now);
-        self.ready_at = None;
-        self.queue.clear();
-        // What the race has shown of the memory so far holds for the rest of it, but not for those
-        // we have heard of meanwhile.
-        let staleness = (self.share_answering(now) / ANSWER_PRIOR).min(1.0);
-        for record in scene.book.iter() {
-            if record.role.bootstrap || record.is_blocked(now) || scene.reach.is_me(&record.key) {
-                continue;
-            }
-            let addresses = usable(scene, record, true);
-            if addresses.is_empty() {
-                continue;
-            }
-            let ready_at = addresses
-                .iter()
-                .map(|known| known.backoff_until.max(rests_until(record)))
-                .min()
-                .flatten();
-            if let Some(ready_at) = ready_at.filter(|ready| now < *ready) {
-                self.ready_at = Some(self.ready_at.map_or(ready_at, |first| first.min(ready_at)));
-            }
-            let outlook = look(scene, record, &addresses);
-            let fresh = record.first_seen >= self.race.since;
-            let staleness = if fresh { 1.0 } else { staleness };
-            let pinned = if record.control.pinned {
-                PINNED_WORTH
-            } else {
-                0.0
-            };
-            self.queue.push(Candidate {
-                key: record.key.clone(),
-                worth: outlook.worth() * staleness + pinned,
-                group: addresses.first().map(|known| Netgroup::of(&known.address)),
-                anchor: record.control.anchor,
-                fresh,
-            });
-        }
-        self.queue
-            .sort_by(|a, b| a.worth.total_cmp(&b.worth).then_with(|| b.key.cmp(&a.key)));
-    }
-
-    /// Draws somebody we only heard of and are not connected to, to test what we heard.
-    pub fn draw_hearsay(&self, scene: Scene<'_>, rng: &mut Rng) -> Option<PeerKey> {
-        let free: Vec<_> = scene
-            .book
-            .iter()
-            .filter(|record| record.pool() == Pool::Hearsay && !record.role.bootstrap)
-            .filter(|record| !record.is_blocked(scene.now) && !scene.reach.is_me(&record.key))
-            .filter(|record| !self.is_dialling(&record.key) && !scene.links.contains(&record.key))
-            .filter(|record| rests_until(record) <= Some(scene.now))
-            .filter(|record| !usable(scene, record, false).is_empty())
-            .map(|record| &record.key)
-            .collect();
-        free.get(rng.usize(..free.len().max(1)))
-            .map(|key| (*key).clone())
+        let shown = Shown {
+            since: self.race.since,
+            left: (self.share_answering(scene.now) / ANSWER_PRIOR).min(1.0),
+        };
+        self.queue.put_in_order(scene, shown);
     }
 
     /// Begins to dial a remembered peer; `None` if there is nowhere to dial.
@@ -392,17 +239,11 @@ impl Dialer {
         anyway: bool,
     ) -> Option<Dial> {
         let record = scene.book.get(key)?;
-        let mut addresses = usable(scene, record, anyway);
-        best_first(&mut addresses, scene.reach.place());
-        // Where the best is known to work, only others known to work are worth racing it.
-        if addresses.first().is_some_and(|best| works(best)) {
-            addresses.retain(|known| works(known));
-        }
-        addresses.truncate(scene.config.addresses_per_dial.max(1));
+        let addresses = scene.to_try(record, anyway);
         if addresses.is_empty() {
             return None;
         }
-        let outlook = look(scene, record, &addresses);
+        let outlook = scene.outlook(record, &addresses);
         let absence = survival::absence(record.last_seen, record.first_seen, scene.now);
         let proven = record.pool() == Pool::Proven;
         let absent = proven.then(|| (record.age(), absence));
@@ -489,7 +330,9 @@ impl Dialer {
             } else {
                 self.race.failed += 1;
                 // What it says of the others is worth a new order now and then.
-                self.stale |= self.race.failed.is_multiple_of(FAILURES_PER_ORDER);
+                if self.race.failed.is_multiple_of(FAILURES_PER_ORDER) {
+                    self.queue.reorder();
+                }
             }
         }
     }
@@ -513,16 +356,6 @@ impl Dialer {
     /// overdue. Where a memory is so stale that news outrank it, its last hopes are slim.
     pub fn give_way_to_news(&self, now: Time) -> Option<DialId> {
         self.longest(|flight| now >= flight.overdue_at)
-    }
-
-    /// Whether the next in order was only heard of since the race began; `None` if nobody is left
-    /// to dial now.
-    pub fn next_is_news(&mut self, scene: Scene<'_>) -> Option<bool> {
-        self.put_in_order(scene);
-        let mut queue = self.queue.iter().rev();
-        queue
-            .find(|next| self.is_free(scene, next, false))
-            .map(|next| next.fresh)
     }
 
     fn longest(&self, which: impl Fn(&Flight) -> bool) -> Option<DialId> {
@@ -560,7 +393,7 @@ impl Dialer {
 
     /// When the queue has somebody to offer who rests now.
     pub fn ready_at(&self) -> Option<Time> {
-        self.ready_at
+        self.queue.ready_at()
     }
 }
 
@@ -568,44 +401,16 @@ fn is_racing(lane: Lane) -> bool {
     matches!(lane, Lane::Memory | Lane::Explore)
 }
 
-fn works(known: &AddressRecord) -> bool {
-    known.last_success.is_some() && known.failures_in_row == 0
-}
+/// One and a half dials per missing connection while nothing is known: two of three will answer.
+const ANSWER_PRIOR: f64 = 2.0 / 3.0;
 
-fn rests_until(record: &PeerRecord) -> Option<Time> {
-    record.control.backoff_until
-}
+/// How many dials of evidence weigh as much as that prior.
+const ANSWER_PRIOR_WEIGHT: f64 = 2.0;
 
-fn look(scene: Scene<'_>, record: &PeerRecord, addresses: &[&AddressRecord]) -> Outlook {
-    let survival = &scene.book.memory().survival;
-    Outlook::of(record, addresses, survival, scene.reach.place(), scene.now)
-}
+/// How much a dial still in its time weighs for the prior. In the wind tunnel 0 costs 31 dials with
+/// half dead, 1 costs 20 but a quarter more time with nine in ten dead; a quarter costs 25 dials and
+/// next to no time.
+const FRESH_WEIGHT: f64 = 0.25;
 
-/// The addresses that make sense from here; `anyway` takes those too that rest.
-fn usable<'a>(scene: Scene<'a>, record: &'a PeerRecord, anyway: bool) -> Vec<&'a AddressRecord> {
-    let now = scene.now;
-    record
-        .addresses
-        .iter()
-        .filter(|known| anyway || known.backoff_until <= Some(now))
-        // What once worked rests by its own record: rumours about its neighbours must not hide it.
-        .filter(|known| {
-            anyway || known.last_success.is_some() || !scene.book.host_rests(&known.address, now)
-        })
-        .filter(|known| scene.reach.makes_sense(&known.address))
-        .collect()
-}
-
-/// What worked from here, then what worked lately, then what failed least, then what is fastest.
-fn best_first(addresses: &mut [&AddressRecord], place: Option<Place>) {
-    addresses.sort_by(|a, b| {
-        let here = |known: &AddressRecord| place.is_some_and(|place| known.places.contains(&place));
-        let ms = |known: &AddressRecord| known.dial_ms.unwrap_or(f32::MAX);
-        here(b)
-            .cmp(&here(a))
-            .then_with(|| works(b).cmp(&works(a)))
-            .then_with(|| a.failures_in_row.cmp(&b.failures_in_row))
-            .then_with(|| ms(a).total_cmp(&ms(b)))
-            .then_with(|| b.last_success.cmp(&a.last_success))
-    });
-}
+/// So many failures change what is to be expected of the rest enough to order it anew.
+const FAILURES_PER_ORDER: u32 = 4;

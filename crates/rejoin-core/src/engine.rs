@@ -17,7 +17,7 @@ use fastrand::Rng;
 use crate::{
     book::{self, Book},
     config::Config,
-    dialer::{Dialer, Flight, Scene},
+    dialer::{Dialer, Flight},
     input::{AddressFailure, Command, Input},
     key::PeerKey,
     links::Links,
@@ -27,6 +27,7 @@ use crate::{
     reach::Reach,
     record::{PeerRecord, Pool},
     retention::PruneReport,
+    scene::Scene,
     score::{self, Explanation},
     sources::Sources,
     status::{DialTrace, Numbers, Status},
@@ -312,6 +313,18 @@ impl Engine {
         &self.config
     }
 
+    /// The dialer, what it sees, and what it draws from.
+    fn survey(&mut self, now: Time) -> (&mut Dialer, Scene<'_>, &mut Rng) {
+        let scene = Scene {
+            now,
+            book: &self.book,
+            links: &self.links,
+            reach: &self.reach,
+            config: &self.config,
+        };
+        (&mut self.dialer, scene, &mut self.rng)
+    }
+
     fn missing(&self) -> usize {
         self.config.target.saturating_sub(self.links.peers())
     }
@@ -346,21 +359,5 @@ impl Engine {
                 .all(|(peer, _)| self.book.get(peer).is_none_or(book::was_met)),
             "a connected peer that was never met"
         );
-    }
-}
-
-fn scene<'a>(
-    now: Time,
-    book: &'a Book,
-    links: &'a Links,
-    reach: &'a Reach,
-    config: &'a Config,
-) -> Scene<'a> {
-    Scene {
-        now,
-        book,
-        links,
-        reach,
-        config,
     }
 }

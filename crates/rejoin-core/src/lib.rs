@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 pub mod address;
+mod addresses;
 pub mod backoff;
 mod book;
 pub mod changes;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod decay;
 mod dialer;
 pub mod engine;
+mod hosts;
 pub mod input;
 pub mod key;
 mod links;
@@ -19,9 +21,11 @@ mod order;
 mod outage;
 pub mod output;
 mod placement;
+mod queue;
 pub mod reach;
 pub mod record;
 pub mod retention;
+mod scene;
 pub mod score;
 pub mod source;
 mod sources;

@@ -58,7 +58,7 @@ impl Sources {
         breaker: Option<Backoff>,
         config: &Config,
     ) {
-        if let Some(known) = self.list.iter_mut().find(|known| known.address == address) {
+        if let Some(known) = at(&mut self.list, &address) {
             known.peer = peer.or(known.peer.take());
         } else if self.list.len() < config.sources_max {
             let breaker = breaker.unwrap_or_default();
@@ -125,46 +125,29 @@ impl Sources {
 
     /// Notes that a source is being dialled.
     pub fn dialled(&mut self, address: &Address, dial: DialId) {
-        if let Some(source) = self
-            .list
-            .iter_mut()
-            .find(|source| source.address == *address)
-        {
+        if let Some(source) = at(&mut self.list, address) {
             source.dial = Some(dial);
         }
     }
 
     /// A dial ended badly, and it is not clear yet whose fault that was: the source rests.
     pub fn rest(&mut self, dial: DialId, now: Time, config: &Config) {
-        let Some(source) = self
-            .list
-            .iter_mut()
-            .find(|source| source.dial == Some(dial))
-        else {
+        let Some(source) = land(&mut self.list, dial) else {
             return;
         };
-        source.dial = None;
-        let failures = source.breaker.failures;
-        let wait = backoff::delay(
-            failures,
-            config.backoff_min,
-            config.breaker_min,
-            &mut self.rng,
-        );
+        let (min, max) = (config.backoff_min, config.breaker_min);
+        let wait = backoff::delay(source.breaker.failures, min, max, &mut self.rng);
         source.breaker.until = source.breaker.until.max(now + wait);
     }
 
     /// A dial ended without saying anything about the source.
     pub fn called_off(&mut self, dial: DialId) {
-        if let Some(source) = self.by_dial(dial) {
-            source.dial = None;
-        }
+        land(&mut self.list, dial);
     }
 
     /// A source answered, and this is who it is. Returns its breaker to be remembered.
     pub fn answered(&mut self, dial: DialId, peer: &PeerKey) -> Option<(Text<640>, Backoff)> {
-        let source = self.by_dial(dial)?;
-        source.dial = None;
+        let source = land(&mut self.list, dial)?;
         source.peer = Some(peer.clone());
         source.breaker = Backoff::default();
         Some((source.name(), source.breaker))
@@ -177,8 +160,7 @@ impl Sources {
         now: Time,
         config: &Config,
     ) -> Option<(Text<640>, Backoff)> {
-        let mut list = self.list.iter_mut();
-        let source = list.find(|source| source.address == *address)?;
+        let source = at(&mut self.list, address)?;
         source.breaker.failures = source.breaker.failures.saturating_add(1);
         source.breaker.until = now + source.breaker_wait(config, &mut self.rng);
         Some((source.name(), source.breaker))
@@ -216,12 +198,6 @@ impl Sources {
             })
             .collect()
     }
-
-    fn by_dial(&mut self, dial: DialId) -> Option<&mut Source> {
-        self.list
-            .iter_mut()
-            .find(|source| source.dial == Some(dial))
-    }
 }
 
 impl Source {
@@ -244,6 +220,19 @@ impl Source {
                 .min(config.breaker_max),
         }
     }
+}
+
+/// The source at an address.
+fn at<'a>(list: &'a mut [Source], address: &Address) -> Option<&'a mut Source> {
+    list.iter_mut().find(|source| source.address == *address)
+}
+
+/// Takes the dial off the source it was meant for.
+fn land(list: &mut [Source], dial: DialId) -> Option<&mut Source> {
+    let mut dialled = list.iter_mut();
+    let source = dialled.find(|source| source.dial == Some(dial))?;
+    source.dial = None;
+    Some(source)
 }
 
 #[cfg(test)]

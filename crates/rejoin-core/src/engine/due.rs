@@ -1,11 +1,12 @@
 //! What is due now: dials, servers, probes, feelers, house-keeping, saving.
 
-use super::{Engine, happened::counts_as_remembered, scene};
+use super::{Engine, happened::counts_as_remembered};
 use crate::{
     address::Address,
     input::{AddressFailure, Failure},
     key::PeerKey,
     output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Timeout},
+    queue,
     record::Pool,
     retention::PruneReport,
     tally::Begun,
@@ -73,10 +74,8 @@ impl Engine {
             return;
         }
         if self.schedule.satisfied {
-            // Connections are missing again: bootstrap servers get their head start anew.
             self.schedule.satisfied = false;
-            self.dialer.restart(now);
-            self.schedule.bootstrap_at = self.jittered_head_start(now);
+            self.race_anew(now);
         }
         if let Some(probe_at) = self.guard.probe_at() {
             if now >= probe_at {
@@ -92,8 +91,8 @@ impl Engine {
         while let Some(news) = self.next_is_news(now) {
             let room = self.room(now, news);
             if self.dialer.wants_more(now, missing, room) {
-                let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
-                let Some((peer, lane)) = self.dialer.next(scene, false, &mut self.rng) else {
+                let (dialer, scene, rng) = self.survey(now);
+                let Some((peer, lane)) = dialer.next(scene, false, rng) else {
                     return;
                 };
                 self.dial(now, &peer, lane, false);
@@ -111,8 +110,8 @@ impl Engine {
 
     /// Whether the next to be dialled was only heard of since the race began; `None` if nobody is.
     fn next_is_news(&mut self, now: Time) -> Option<bool> {
-        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
-        self.dialer.next_is_news(scene)
+        let (dialer, scene, _) = self.survey(now);
+        dialer.next_is_news(scene)
     }
 
     /// How many dials the race may have in the air. Bootstrap servers must not have to wait for a
@@ -139,8 +138,8 @@ impl Engine {
             return; // enough is in the air to notice
         }
         self.dialer.reorder();
-        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
-        let next = self.dialer.next(scene, true, &mut self.rng);
+        let (dialer, scene, rng) = self.survey(now);
+        let next = dialer.next(scene, true, rng);
         if let Some((peer, lane)) = &next {
             self.dial(now, peer, *lane, true);
         }
@@ -179,23 +178,19 @@ impl Engine {
         let Some(ask) = self.sources.next(now, anyway, busy) else {
             return false;
         };
-        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
+        let (dialer, scene, _) = self.survey(now);
         let address = ask.address.clone();
-        let dial = self
-            .dialer
-            .dial_address(scene, ask.peer, ask.address, Lane::Bootstrap);
+        let dial = dialer.dial_address(scene, ask.peer, ask.address, Lane::Bootstrap);
         self.sources.dialled(&address, dial.id);
         self.send(now, dial, false);
         true
     }
 
     pub(super) fn dial(&mut self, now: Time, peer: &PeerKey, lane: Lane, anyway: bool) {
-        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
-        let proven = self
-            .book
-            .get(peer)
-            .is_some_and(|record| record.pool() == Pool::Proven);
-        if let Some(dial) = self.dialer.dial(scene, peer, lane, anyway) {
+        let (dialer, scene, _) = self.survey(now);
+        let record = scene.book.get(peer);
+        let proven = record.is_some_and(|record| record.pool() == Pool::Proven);
+        if let Some(dial) = dialer.dial(scene, peer, lane, anyway) {
             self.send(now, dial, proven);
         }
     }
@@ -277,8 +272,9 @@ impl Engine {
         if self.missing() > 0 || self.dialer.len() >= self.config.dials_max {
             return;
         }
-        let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
-        if let Some(peer) = self.dialer.draw_hearsay(scene, &mut self.rng) {
+        let (dialer, scene, rng) = self.survey(now);
+        let drawn = queue::draw_hearsay(scene, |peer| dialer.is_dialling(peer), rng);
+        if let Some(peer) = drawn {
             self.dial(now, &peer, Lane::Feeler, false);
         }
     }

@@ -163,8 +163,7 @@ impl Engine {
         };
         let low = self.config.low_water;
         if before >= low && self.links.peers() < low {
-            // Whatever took it may have taken the peers of many others at the same moment.
-            self.schedule.bootstrap_at = self.jittered_head_start(now);
+            self.hold_back_servers(now);
         }
         self.book.parted(now, peer, session);
         // Who stayed for a while is welcome back at once, who did not only after a pause.
@@ -182,18 +181,25 @@ impl Engine {
         }
     }
 
-    /// From here on the way back is timed and raced anew. After a loss shared by many, bootstrap
-    /// servers are asked at different moments by different nodes.
+    /// From here on the way back is timed and raced anew.
     fn begin_return(&mut self, now: Time) {
         self.tally.restart(now);
-        self.dialer.restart(now);
         self.schedule.satisfied = false;
-        self.schedule.bootstrap_at = self.jittered_head_start(now);
+        self.race_anew(now);
     }
 
-    pub(super) fn jittered_head_start(&mut self, now: Time) -> Time {
+    /// The race begins anew, and memory has its head start over bootstrap servers anew.
+    pub(super) fn race_anew(&mut self, now: Time) {
+        self.dialer.restart(now);
+        self.hold_back_servers(now);
+    }
+
+    /// Memory has its chance first. Whatever made that necessary may have struck many others at the
+    /// same moment, so different nodes ask bootstrap servers at different moments.
+    fn hold_back_servers(&mut self, now: Time) {
         let head_start = self.config.bootstrap_head_start;
-        now + head_start + head_start.mul_f64(self.rng.f64())
+        let jitter = head_start.mul_f64(self.rng.f64());
+        self.schedule.bootstrap_at = now + head_start + jitter;
     }
 
     pub(super) fn dial_failed(&mut self, now: Time, dial: DialId, failures: Vec<AddressFailure>) {
@@ -218,7 +224,9 @@ impl Engine {
         if let Some(peer) = &flight.peer {
             self.book
                 .rest(now, peer, &failures, &self.config, &mut self.rng);
-            self.dialer.rests(self.book.get(peer));
+            if let Some(record) = self.book.get(peer) {
+                self.dialer.rests(record);
+            }
         }
         let began = flight.began;
         let kinds = |of: fn(&AddressFailure) -> bool| failures.iter().all(of);
@@ -274,8 +282,7 @@ impl Engine {
         if self.line_works(now, began) {
             self.book.clear_backoff(now);
             self.sources.clear();
-            self.dialer.restart(now);
-            self.schedule.bootstrap_at = self.jittered_head_start(now);
+            self.race_anew(now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the user wants, and how we stop.
 
-use super::{Engine, scene};
+use super::Engine;
 use crate::{
     address::Address,
     input::Command,
@@ -76,8 +76,8 @@ impl Engine {
                 .take(self.config.addresses_per_dial.max(1))
             {
                 self.make_room(now);
-                let scene = scene(now, &self.book, &self.links, &self.reach, &self.config);
-                let dial = self.dialer.dial_address(scene, None, address, Lane::Manual);
+                let (dialer, scene, _) = self.survey(now);
+                let dial = dialer.dial_address(scene, None, address, Lane::Manual);
                 self.send(now, dial, false);
             }
             return;

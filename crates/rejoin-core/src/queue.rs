@@ -1,0 +1,353 @@
+//! Who is next: the peers we remember, in the order in which they are worth dialling.
+//!
+//! The queue is made anew when the order has changed and taken from until then. Who is in the air
+//! already, and how many may be, is the dialer's concern; what one peer is worth stands in `order`.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use fastrand::Rng;
+
+use crate::{
+    key::PeerKey,
+    netgroup::Netgroup,
+    record::{PeerRecord, Pool},
+    scene::Scene,
+    time::Time,
+};
+
+/// Those who may be dialled.
+#[derive(Clone, Debug, Default)]
+pub struct Queue {
+    /// The best last.
+    candidates: Vec<Candidate>,
+    ordered: Option<Time>,
+    stale: bool,
+    /// When somebody who rests now may be dialled again.
+    ready_at: Option<Time>,
+}
+
+#[derive(Clone, Debug)]
+struct Candidate {
+    key: PeerKey,
+    worth: f64,
+    group: Netgroup,
+    anchor: bool,
+    /// Heard of only since the race began.
+    news: bool,
+}
+
+/// What the race has shown so far of those we remember.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// When the race began.
+    pub since: Time,
+    /// How much of their chance those known by then have left, from 0 to 1.
+    pub left: f64,
+}
+
+impl Queue {
+    /// Somebody became worth dialling, or no longer is: the order has to be made anew.
+    pub fn reorder(&mut self) {
+        self.stale = true;
+    }
+
+    /// Somebody rests: the queue has to be made anew once that is over.
+    pub fn rests(&mut self, record: &PeerRecord) {
+        let addresses = record
+            .addresses
+            .iter()
+            .map(|known| known.backoff_until)
+            .min();
+        if let Some(until) = addresses.flatten().max(record.control.backoff_until) {
+            self.wake_at(until);
+        }
+    }
+
+    /// When the queue has somebody to offer who rests now.
+    pub fn ready_at(&self) -> Option<Time> {
+        self.ready_at
+    }
+
+    /// Makes the queue anew, if that is due.
+    pub fn put_in_order(&mut self, scene: Scene<'_>, shown: Shown) {
+        let now = scene.now;
+        let old = self
+            .ordered
+            .is_none_or(|ordered| now.since(ordered) > AGE_MAX);
+        let rested = self.ready_at.is_some_and(|ready| now >= ready);
+        if !self.stale && !old && !rested {
+            return;
+        }
+        self.stale = false;
+        self.ordered = Some(now);
+        self.ready_at = None;
+        self.candidates.clear();
+        for record in scene.book.iter() {
+            if record.role.bootstrap || record.is_blocked(now) || scene.reach.is_me(&record.key) {
+                continue;
+            }
+            self.consider(scene, record, shown);
+        }
+        self.candidates
+            .sort_by(|a, b| a.worth.total_cmp(&b.worth).then_with(|| b.key.cmp(&a.key)));
+    }
+
+    fn consider(&mut self, scene: Scene<'_>, record: &PeerRecord, shown: Shown) {
+        let addresses = scene.usable(record, true);
+        let Some(first) = addresses.first() else {
+            return;
+        };
+        let rests_until = record.control.backoff_until;
+        let ready_at = addresses
+            .iter()
+            .map(|known| known.backoff_until.max(rests_until))
+            .min()
+            .flatten();
+        if let Some(ready_at) = ready_at.filter(|ready| scene.now < *ready) {
+            self.wake_at(ready_at);
+        }
+        let news = record.first_seen >= shown.since;
+        // What the race has shown of the memory so far holds for the rest of it, but not for those
+        // we have heard of meanwhile.
+        let left = if news { 1.0 } else { shown.left };
+        let pinned = if record.control.pinned {
+            PINNED_WORTH
+        } else {
+            0.0
+        };
+        self.candidates.push(Candidate {
+            key: record.key.clone(),
+            worth: scene.outlook(record, &addresses).worth() * left + pinned,
+            group: Netgroup::of(&first.address),
+            anchor: record.control.anchor,
+            news,
+        });
+    }
+
+    fn wake_at(&mut self, until: Time) {
+        self.ready_at = Some(self.ready_at.map_or(until, |first| first.min(until)));
+    }
+
+    /// Whether the next in order was only heard of since the race began; `None` if nobody is left
+    /// to dial now.
+    pub fn next_is_news(&self, is_free: impl Fn(&PeerKey) -> bool) -> Option<bool> {
+        let mut in_order = self.candidates.iter().rev();
+        in_order.find(|next| is_free(&next.key)).map(|it| it.news)
+    }
+
+    /// Takes out the best free anchor.
+    pub fn take_anchor(&mut self, is_free: impl Fn(&PeerKey) -> bool) -> Option<PeerKey> {
+        let anchor = |next: &Candidate| next.anchor && is_free(&next.key);
+        let at = self.candidates.iter().rposition(anchor)?;
+        Some(self.candidates.remove(at).key)
+    }
+
+    /// Draws anybody, and takes it out if it is free.
+    pub fn take_any(
+        &mut self,
+        is_free: impl Fn(&PeerKey) -> bool,
+        rng: &mut Rng,
+    ) -> Option<PeerKey> {
+        if self.candidates.is_empty() {
+            return None;
+        }
+        let at = rng.usize(..self.candidates.len());
+        is_free(&self.candidates[at].key).then(|| self.candidates.remove(at).key)
+    }
+
+    /// Takes out the best free candidate in a public netgroup nobody is `flying` in; if there is
+    /// none near the front, the best free one.
+    pub fn take_best(
+        &mut self,
+        is_free: impl Fn(&PeerKey) -> bool,
+        flying: &BTreeSet<&Netgroup>,
+    ) -> Option<PeerKey> {
+        // Who is not free now will not be before the queue is made anew.
+        while let Some(last) = self.candidates.last()
+            && !is_free(&last.key)
+        {
+            self.candidates.pop();
+        }
+        let crowded = |next: &Candidate| next.group.is_public() && flying.contains(&next.group);
+        let front = self.candidates.iter().enumerate().rev().take(FRONT);
+        let diverse = front
+            .filter(|(_, next)| !crowded(next))
+            .find(|(_, next)| is_free(&next.key))
+            .map(|(at, _)| at);
+        let at = diverse.or(self.candidates.len().checked_sub(1))?;
+        Some(self.candidates.remove(at).key)
+    }
+}
+
+/// Draws somebody we only heard of, in order to test what we heard.
+pub fn draw_hearsay(
+    scene: Scene<'_>,
+    is_busy: impl Fn(&PeerKey) -> bool,
+    rng: &mut Rng,
+) -> Option<PeerKey> {
+    let free: Vec<_> = scene
+        .book
+        .iter()
+        .filter(|record| record.pool() == Pool::Hearsay && !record.role.bootstrap)
+        .map(|record| &record.key)
+        .filter(|key| !scene.reach.is_me(key) && !is_busy(key) && scene.is_free(key, false))
+        .collect();
+    free.get(rng.usize(..free.len().max(1)))
+        .map(|key| (*key).clone())
+}
+
+/// A queue older than this is put in order anew, since chances fade.
+const AGE_MAX: Duration = Duration::from_secs(5);
+
+/// How far down the queue a peer of another netgroup is looked for: the whole front of a race.
+const FRONT: usize = 64;
+
+/// Pinned peers go before everybody else, in order among themselves.
+const PINNED_WORTH: f64 = 1e6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        book::{Book, Meeting},
+        config::Config,
+        links::Links,
+        reach::Reach,
+        record::{ConnectionKind, Control},
+        source::Source,
+    };
+
+    const T: Time = Time::from_millis(1_000_000);
+    const LATER: Time = Time::from_millis(1_060_000);
+
+    #[test]
+    fn the_met_go_before_the_heard_of_and_the_pinned_before_everybody() {
+        let mut world = World::new();
+        world.meets("alice", "/ip4/8.8.4.4/tcp/1");
+        world.hears_of("bob", "/ip4/9.9.9.9/tcp/1");
+        world.check(&["alice", "bob"]);
+        let pin = |control: &mut Control| control.pinned = true;
+        world.book.decide(T, &peer("bob"), pin);
+        world.check(&["bob", "alice"]);
+    }
+
+    #[test]
+    fn who_has_nowhere_to_be_dialled_or_is_blocked_is_not_in_it() {
+        let mut world = World::new();
+        world.hears_of("alice", "/ip4/8.8.4.4/tcp/1");
+        world.hears_of("bob", "/ip4/9.9.9.9/tcp/1");
+        world.book.decide(T, &peer("bob"), |control| {
+            control.blocked_until = Some(Time::from_millis(u64::MAX));
+        });
+        world.book.decide(T, &peer("eve"), |_| {});
+        world.check(&["alice"]);
+    }
+
+    #[test]
+    fn a_race_that_shows_the_memory_dead_puts_news_first() {
+        let mut world = World::new();
+        world.meets("alice", "/ip4/8.8.4.4/tcp/1");
+        world.hears_of("bob", "/ip4/9.9.9.9/tcp/1");
+        world.shown.left = 0.01;
+        world.check(&["alice", "bob"]);
+        world.shown.since = LATER;
+        world.now = LATER;
+        world.hears_of("eve", "/ip4/7.7.7.7/tcp/1");
+        world.check(&["eve", "alice", "bob"]);
+    }
+
+    #[test]
+    fn of_one_public_network_one_at_a_time_unless_nobody_else_waits() {
+        let mut world = World::new();
+        world.meets("alice", "/ip4/8.8.4.4/tcp/1");
+        world.hears_of("bob", "/ip4/9.9.9.9/tcp/1");
+        let mut queue = world.queue();
+        let group = Netgroup::of(&"/ip4/8.8.4.5/tcp/2".parse().unwrap());
+        let flying = BTreeSet::from([&group]);
+        assert_eq!(queue.take_best(|_| true, &flying), Some(peer("bob")));
+        assert_eq!(queue.take_best(|_| true, &flying), Some(peer("alice")));
+        assert_eq!(queue.take_best(|_| true, &flying), None);
+    }
+
+    #[test]
+    fn the_queue_knows_when_who_rests_may_be_dialled_again() {
+        let mut world = World::new();
+        world.hears_of("alice", "/ip4/8.8.4.4/tcp/1");
+        let config = Config::default();
+        let mut rng = Rng::with_seed(7);
+        world.book.rest(T, &peer("alice"), &[], &config, &mut rng);
+        let alice = world.book.get(&peer("alice")).unwrap();
+        let until = alice.control.backoff_until;
+        assert_eq!(world.queue().ready_at(), until);
+        world.now = until.unwrap();
+        assert_eq!(world.queue().ready_at(), None);
+    }
+
+    struct World {
+        now: Time,
+        book: Book,
+        shown: Shown,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let mut rng = Rng::with_seed(7);
+            let (book, _) = Book::new(None, T, &Config::default(), &mut rng);
+            let shown = Shown {
+                since: LATER,
+                left: 1.0,
+            };
+            Self {
+                now: T,
+                book,
+                shown,
+            }
+        }
+
+        fn hears_of(&mut self, name: &str, address: &str) {
+            let (address, config) = (address.parse().unwrap(), Config::default());
+            let key = peer(name);
+            let new = self
+                .book
+                .hear(self.now, &key, [address], &Source::Swarm, &config);
+            assert!(new);
+        }
+
+        fn meets(&mut self, name: &str, address: &str) {
+            let meeting = Meeting {
+                dialled: Some(&address.parse().unwrap()),
+                took: None,
+                kind: ConnectionKind::Direct,
+                place: None,
+            };
+            self.book.met(self.now, &peer(name), meeting);
+        }
+
+        fn queue(&self) -> Queue {
+            let scene = Scene {
+                now: self.now,
+                book: &self.book,
+                links: &Links::default(),
+                reach: &Reach::new(None),
+                config: &Config::default(),
+            };
+            let mut queue = Queue::default();
+            queue.put_in_order(scene, self.shown);
+            queue
+        }
+
+        /// The one place that knows how a queue is emptied.
+        #[track_caller]
+        fn check(&self, expected: &[&str]) {
+            let mut queue = self.queue();
+            let next = || queue.take_best(|_| true, &BTreeSet::new());
+            let taken: Vec<_> = std::iter::from_fn(next).collect();
+            let expected: Vec<_> = expected.iter().map(|name| peer(name)).collect();
+            assert_eq!(taken, expected);
+        }
+    }
+
+    fn peer(name: &str) -> PeerKey {
+        name.parse().unwrap()
+    }
+}
