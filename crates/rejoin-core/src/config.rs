@@ -113,6 +113,47 @@ pub struct Config {
     pub heard_max: usize,
     /// Dials remembered for the restart timeline.
     pub timeline_max: usize,
+    /// Peers of which we remember how true their words were.
+    pub introducers_max: usize,
+    /// What is told to other peers, and taken from them.
+    pub exchange: ExchangeConfig,
+}
+
+/// What is told to other peers, and taken from them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExchangeConfig {
+    /// Our own addresses are signed anew at most this often.
+    pub sign_every: Duration,
+    /// Records in one answer, told or taken.
+    pub answer_max: usize,
+    /// The share of the memory told in one answer at most, from 0 to 1.
+    pub share: f64,
+    /// Only peers that have shown life within this span are told of.
+    pub told_recent: Duration,
+    /// Between two questions to different peers while we know too few.
+    pub ask_pace: Duration,
+    /// Between two questions to one peer; doubles while its answers bring nothing new.
+    pub ask_every: Duration,
+    /// Between two questions to one peer at most.
+    pub ask_every_max: Duration,
+    /// Between two questions to anybody while we know enough.
+    pub refresh: Duration,
+    /// With so many peers of hearsay in memory we know enough.
+    pub enough: usize,
+    /// One peer is answered once in this span.
+    pub asked_every: Duration,
+    /// Between two rounds of gossip.
+    pub gossip_every: Duration,
+    /// From the first connection to the first round.
+    pub gossip_first: Duration,
+    /// Records in one round, told or taken.
+    pub gossip_max: usize,
+    /// Nodes that pass on one rumour.
+    pub hops_max: u8,
+    /// Messages of gossip taken from one neighbour in a minute.
+    pub gossip_heard_max: u32,
+    /// Rumours waiting to be passed on.
+    pub rumours_max: usize,
 }
 
 impl Default for Config {
@@ -177,6 +218,34 @@ impl Default for Config {
             local_max: 64,                    // addresses of a machine with many interfaces
             heard_max: 100,                   // two PEX answers
             timeline_max: 256,                // the dials of one restart, eight times over
+            introducers_max: 1_024,           // as many as may be hearsay
+            exchange: ExchangeConfig::default(),
+        }
+    }
+}
+
+impl Default for ExchangeConfig {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        const HOUR: Duration = Duration::from_secs(3_600);
+        Self {
+            // Interfaces come one by one, and libp2p numbers records by the second.
+            sign_every: Duration::from_secs(2),
+            answer_max: 50, // some 20 KiB; more would be a walk through our memory
+            share: 0.23,    // Bitcoin Core's `MAX_PCT_ADDR_TO_SEND`
+            told_recent: HOUR * 3, // half of those met three hours ago are gone where churn is worst
+            ask_pace: Duration::from_secs(2), // a newcomer meets its network within a minute
+            ask_every: Duration::from_secs(90), // half as often as we would answer ourselves
+            ask_every_max: HOUR,   // guess: what is new in an hour is worth a question
+            refresh: MINUTE * 10,  // guess: hearsay ages by the hour
+            enough: 256,           // a quarter of the hearsay pool: thirty times what we connect to
+            asked_every: MINUTE,   // who asks more often wants to map us
+            gossip_every: MINUTE, // guess: twenty records a minute are 200 bytes a second per neighbour
+            gossip_first: Duration::from_secs(3), // by then a newcomer has met several
+            gossip_max: 20,       // Kademlia's k
+            hops_max: 3,          // with six neighbours 200 nodes; the rest learns it by asking
+            gossip_heard_max: 4,  // one a minute, and those of a restart
+            rumours_max: 64,      // six rounds
         }
     }
 }

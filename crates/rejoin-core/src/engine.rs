@@ -3,10 +3,11 @@
 //! The engine forwards what happens to the machine whose concern it is and, after every input,
 //! asks each what is due. It keeps no facts of its own beside a few deadlines.
 //!
-//! Here are its surface and its parts; what each input changes stands in `happened`, what the user
-//! wants in `wanted`, what is due in `due`.
+//! Here are its surface and its parts; what each input changes stands in `happened`, what peers tell
+//! each other in `exchanged`, what the user wants in `wanted`, what is due in `due`.
 
 mod due;
+mod exchanged;
 mod happened;
 mod wanted;
 
@@ -18,6 +19,7 @@ use crate::{
     book::{self, Book},
     config::Config,
     dialer::{Dialer, Flight},
+    exchange::Exchange,
     input::{AddressFailure, Command, Input},
     key::PeerKey,
     links::Links,
@@ -56,6 +58,7 @@ pub struct Engine {
     links: Links,
     dialer: Dialer,
     sources: Sources,
+    exchange: Exchange,
     guard: OutageGuard<Verdict>,
     reach: Reach,
     tally: Tally,
@@ -95,7 +98,7 @@ impl Engine {
     /// same outputs.
     pub fn new(config: Config, snapshot: Snapshot, now: Time, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let sources = Sources::new(rng.fork());
+        let (sources, talk) = (Sources::new(rng.fork()), rng.fork());
         let (book, repaired) = Book::new(snapshot.memory, now, &config, &mut rng);
         let mut engine = Self {
             schedule: Schedule {
@@ -117,6 +120,7 @@ impl Engine {
             links: Links::default(),
             dialer: Dialer::default(),
             sources,
+            exchange: Exchange::new(talk),
             guard: OutageGuard::default(),
             tally: Tally::default(),
             outputs: VecDeque::new(),
@@ -145,6 +149,7 @@ impl Engine {
             Input::Identified(told) => {
                 self.heard_from(now, &told.peer, None);
                 self.book.identified(now, &told, &self.reach);
+                self.exchange.newcomer(now, &self.config);
             }
             Input::Latency { peer, rtt } => self.latency(now, &peer, rtt),
             Input::Received { peer } => {
@@ -156,6 +161,11 @@ impl Engine {
                 teller,
                 peers,
             } => self.heard(now, &source, teller, peers),
+            Input::Signed(own) => self.exchange.signed(own),
+            Input::PeersAsked { peer, ask, own } => self.peers_asked(now, &peer, ask, own),
+            Input::PeersTold { peer, words } => self.peers_told(now, &peer, words),
+            Input::PeersNotTold { peer } => self.exchange.was_barren(now, &peer, &self.config),
+            Input::Gossiped { peer, words } => self.gossiped(now, &peer, words),
             Input::Judged { peer, deed } => self.book.judged(now, &peer, deed),
             Input::Moved {
                 own,
@@ -231,6 +241,7 @@ impl Engine {
             self.links
                 .stale_at(&self.config)
                 .and_then(|at| due(at, "connections to show life after sleep")),
+            self.exchange.timeout(self.links.is_empty()),
         ]
         .into_iter()
         .fold(None, Timeout::earlier)
@@ -323,6 +334,18 @@ impl Engine {
             config: &self.config,
         };
         (&mut self.dialer, scene, &mut self.rng)
+    }
+
+    /// The exchange and what it sees.
+    fn company(&mut self, now: Time) -> (&mut Exchange, Scene<'_>) {
+        let scene = Scene {
+            now,
+            book: &self.book,
+            links: &self.links,
+            reach: &self.reach,
+            config: &self.config,
+        };
+        (&mut self.exchange, scene)
     }
 
     fn missing(&self) -> usize {

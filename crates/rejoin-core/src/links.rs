@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{address::Address, config::Config, key::PeerKey, time::Time};
+use crate::{address::Address, config::Config, key::PeerKey, reach::Scope, time::Time};
 
 /// The peers with an authenticated connection.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct Link {
     pub since: Time,
     /// The address we dialled, if we did.
     pub dialled: Option<Address>,
+    /// How far away it is, by the address it was reached at or came from.
+    pub scope: Scope,
     /// When it last sent us anything.
     pub heard: Time,
     /// It was only dialled to test hearsay.
@@ -155,6 +157,7 @@ mod tests {
             let link = Link {
                 since: T,
                 heard: T,
+                scope: Scope::Public,
                 dialled: None,
                 feeler: false,
                 server: false,

@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{address::Address, changes::Changes, key::PeerKey, time::Time};
+use crate::{
+    address::Address, changes::Changes, input::AskId, key::PeerKey, signed::Envelope, time::Time,
+};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,26 @@ pub enum Output {
     /// Write this to the store and answer with [`Input::Committed`](crate::Input::Committed). There
     /// is at most one unanswered.
     Commit(Changes),
+    /// Sign these addresses as ours and answer with [`Input::Signed`](crate::Input::Signed). Whoever
+    /// has no key leaves it; then nobody is told of us.
+    Sign(Vec<Address>),
+    /// Ask a peer for others and answer with [`Input::PeersTold`](crate::Input::PeersTold) or
+    /// [`Input::PeersNotTold`](crate::Input::PeersNotTold).
+    AskPeers {
+        /// Whom.
+        peer: PeerKey,
+        /// What to say of ourselves, if anything.
+        own: Option<Envelope>,
+    },
+    /// Answer a peer that asked for others, perhaps with nothing.
+    TellPeers {
+        /// Which question.
+        ask: AskId,
+        /// Signed records, ours first.
+        envelopes: Vec<Envelope>,
+    },
+    /// Tell every neighbour.
+    Gossip(Vec<Rumour>),
     /// Look for more peers by whatever means the program has beside us.
     Discover,
     /// Something worth telling.
@@ -85,6 +107,15 @@ impl fmt::Display for Lane {
             Self::Manual => "manual",
         })
     }
+}
+
+/// One signed record on its way through the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rumour {
+    /// The record.
+    pub envelope: Envelope,
+    /// How many nodes have passed it on, its owner not among them.
+    pub hops: u8,
 }
 
 /// Why a connection is to be closed.

@@ -320,7 +320,8 @@ mod tests {
                 kind: ConnectionKind::Direct,
                 place: None,
             };
-            self.book.met(self.now, &peer(name), meeting);
+            self.book
+                .met(self.now, &peer(name), meeting, &Config::default());
         }
 
         fn queue(&self) -> Queue {

@@ -9,11 +9,13 @@ use std::{
 };
 
 use multiaddr::Protocol;
+use serde::{Deserialize, Serialize};
 
 use crate::{address::Address, key::PeerKey, record::Place};
 
 /// How far an address reaches (IANA special-purpose registries; RFC 6890).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// This machine only.
     Loopback,
@@ -51,6 +53,20 @@ impl Scope {
                 Some(Protocol::Memory(_) | Protocol::Unix(_)) => Self::Loopback,
                 _ => Self::Public,
             },
+        }
+    }
+
+    /// Whether what reaches so far means anything to somebody that far away: nobody on the internet
+    /// can reach, or know, what is on our machine or our LAN.
+    pub fn may_be_told(self, other: Self) -> bool {
+        match self {
+            Self::Loopback => other == Self::Loopback,
+            Self::Private | Self::LinkLocal => match other {
+                Self::Loopback | Self::Private | Self::LinkLocal => true,
+                Self::CarrierNat | Self::Public | Self::Nowhere => false,
+            },
+            Self::CarrierNat | Self::Public => true,
+            Self::Nowhere => false,
         }
     }
 
@@ -157,6 +173,11 @@ impl Reach {
         self.place
     }
 
+    /// Our own addresses, in order.
+    pub fn own(&self) -> impl Iterator<Item = &Address> + Clone {
+        self.own.iter()
+    }
+
     /// Whether this is our own name.
     pub fn is_me(&self, key: &PeerKey) -> bool {
         self.me.as_ref() == Some(key)
@@ -185,17 +206,9 @@ impl Reach {
     /// Whether `address` makes sense when somebody reached at `teller` names it: nobody on the
     /// internet can know what is reachable on our machine or our LAN.
     pub fn is_believable(&self, address: &Address, teller: Option<Scope>) -> bool {
-        let told = Scope::of(address);
-        let near_enough = match told {
-            Scope::Loopback => matches!(teller, None | Some(Scope::Loopback)),
-            Scope::Private | Scope::LinkLocal => !matches!(
-                teller,
-                Some(Scope::Public | Scope::CarrierNat | Scope::Nowhere)
-            ),
-            Scope::CarrierNat | Scope::Public => true,
-            Scope::Nowhere => false,
-        };
-        near_enough && !self.own.contains(address)
+        // Without a teller it is our own machine that says so.
+        let teller = teller.unwrap_or(Scope::Loopback);
+        Scope::of(address).may_be_told(teller) && !self.own.contains(address)
     }
 }
 

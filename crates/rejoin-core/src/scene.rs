@@ -8,7 +8,7 @@ use crate::{
     links::Links,
     order::Outlook,
     reach::Reach,
-    record::{AddressRecord, PeerRecord, Place},
+    record::{AddressRecord, PeerRecord, Place, Pool},
     time::Time,
 };
 
@@ -68,7 +68,13 @@ impl<'a> Scene<'a> {
     /// What to expect of dialling a peer over some of its addresses.
     pub fn outlook(self, record: &PeerRecord, addresses: &[&AddressRecord]) -> Outlook {
         let survival = &self.book.memory().survival;
-        Outlook::of(record, addresses, survival, self.reach.place(), self.now)
+        let outlook = Outlook::of(record, addresses, survival, self.reach.place(), self.now);
+        if record.pool() == Pool::Proven {
+            return outlook;
+        }
+        // Hearsay is worth as much as whoever told it; the best of several tellers counts.
+        let trust = addresses.iter().map(|known| self.book.trust(&known.source));
+        outlook.trusted(trust.fold(0.0, f64::max))
     }
 }
 

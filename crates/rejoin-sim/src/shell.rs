@@ -168,6 +168,9 @@ impl Sim {
             }
             Output::Commit(changes) => self.commit(changes),
             Output::Discover => self.discover(),
+            // The peers of this world speak of nobody.
+            Output::AskPeers { peer, .. } => self.soon(Input::PeersNotTold { peer }),
+            Output::Sign(_) | Output::TellPeers { .. } | Output::Gossip(_) => {}
             Output::Event(event) => self.note_event(&event),
         }
     }

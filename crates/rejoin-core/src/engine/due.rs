@@ -20,6 +20,7 @@ impl Engine {
             self.give_up_expired(now);
             self.fill_up(now);
             self.keep_house(now);
+            self.keep_company(now);
         }
         let hurry = self.schedule.stopping.is_some() && self.is_worth_saving();
         if let Some(changes) = self.book.begin_commit(now, hurry, &self.config) {

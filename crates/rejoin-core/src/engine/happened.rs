@@ -95,11 +95,13 @@ impl Engine {
                 kind,
                 place: self.reach.place(),
             },
+            &self.config,
         );
         self.book.bypassed(now, &peer, &failures);
         let link = Link {
             since: now,
             heard: now,
+            scope: Scope::of(&address),
             dialled: (direction != Direction::Inbound).then_some(address),
             feeler: ours
                 .as_ref()
@@ -170,6 +172,7 @@ impl Engine {
         if session < self.config.check_every {
             self.book.rest(now, peer, &[], &self.config, &mut self.rng);
         }
+        self.exchange.left(peer);
         self.dialer.reorder();
         let connections = self.links.len();
         self.tell(Event::Disconnected {
@@ -325,7 +328,8 @@ impl Engine {
         teller: Option<Scope>,
         peers: Vec<(PeerKey, Vec<Address>)>,
     ) {
-        for (peer, addresses) in peers.into_iter().take(self.config.heard_max) {
+        let told: Vec<_> = peers.into_iter().take(self.config.heard_max).collect();
+        for (peer, addresses) in self.trusted_part(told, source) {
             if self.reach.is_me(&peer) {
                 continue;
             }
