@@ -11,7 +11,7 @@ pub type Envelope = Blob<4096>;
 pub struct SignedPeer {
     /// Whose it is.
     pub peer: PeerKey,
-    /// Where it says it lives; all beyond [`ADDRESSES_MAX`] are ignored.
+    /// Where it says it lives; of more than [`ADDRESSES_MAX`] the first are believed.
     pub addresses: Vec<Address>,
     /// The peer's count of its own records: of two the one with the higher number holds.
     pub seq: u64,
@@ -23,7 +23,7 @@ impl SignedPeer {
     /// How far away somebody may be who is told of this record: whoever signed it has put all its
     /// addresses into one envelope, so the nearest of them decides. `None` if it leads nowhere.
     pub fn scope(&self) -> Option<Scope> {
-        let scopes = self.addresses.iter().take(ADDRESSES_MAX).map(Scope::of);
+        let scopes = self.addresses.iter().map(Scope::of);
         scopes.filter(|scope| *scope != Scope::Nowhere).min()
     }
 }

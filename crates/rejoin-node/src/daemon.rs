@@ -491,7 +491,7 @@ fn is_local(address: &Multiaddr) -> bool {
 }
 
 fn setup(keypair: &libp2p::identity::Keypair, target: usize) -> Setup {
-    let setup = Setup::new(&keypair.public());
+    let setup = Setup::new(keypair);
     let low_water = setup.config.low_water.min(target);
     Setup {
         config: Config {
