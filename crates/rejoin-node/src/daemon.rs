@@ -4,8 +4,8 @@
 use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Duration};
 
 use libp2p::{
-    Multiaddr, PeerId, Swarm, core::transport::ListenerId, futures::StreamExt, identify, kad,
-    multiaddr::Protocol, swarm::SwarmEvent,
+    Multiaddr, PeerId, Swarm, core::transport::ListenerId, futures::StreamExt, gossipsub, identify,
+    kad, multiaddr::Protocol, swarm::SwarmEvent,
 };
 use rejoin::{
     Behaviour, Command, Config, DialTrace, Event, PeerKey, PeerRecord, Setup, Source, Status, Time,
@@ -206,6 +206,7 @@ impl Daemon {
             SwarmEvent::Behaviour(NetworkEvent::Memory(event)) => self.on_memory(event),
             SwarmEvent::Behaviour(NetworkEvent::Identify(event)) => self.on_identify(&event),
             SwarmEvent::Behaviour(NetworkEvent::Kad(event)) => self.on_kad(event),
+            SwarmEvent::Behaviour(NetworkEvent::Gossip(event)) => self.on_gossip(event),
             SwarmEvent::NewListenAddr {
                 listener_id,
                 address,
@@ -260,6 +261,7 @@ impl Daemon {
             }),
             Event::Pruned(report) => self.tell(pruned(&report)),
             Event::Repaired { values } => self.tell(News::Repaired { values }),
+            Event::Gossip { message } => self.gossip(message),
             Event::Discover => self.discover(),
             _ => {} // `Event` is non-exhaustive
         }
@@ -319,6 +321,36 @@ impl Daemon {
         };
         for peer in found.peers {
             self.memory().heard(Source::Swarm, peer.peer_id, peer.addrs);
+        }
+    }
+
+    /// Tells our neighbours. Where there are none yet, the next round finds some.
+    fn gossip(&mut self, message: Vec<u8>) {
+        let topic = network::gossip_topic(&self.settings.network);
+        if let Err(error) = self.swarm.behaviour_mut().gossip.publish(topic, message) {
+            tracing::debug!(%error, "a round of gossip reaches nobody");
+        }
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event) {
+        let gossipsub::Event::Message {
+            propagation_source,
+            message_id,
+            message,
+        } = event
+        else {
+            return;
+        };
+        let network = self.swarm.behaviour_mut();
+        // Read, and not forwarded: what is worth passing on is told in a round of our own.
+        network.gossip.report_message_validation_result(
+            &message_id,
+            &propagation_source,
+            gossipsub::MessageAcceptance::Ignore,
+        );
+        // Nobody forwards, so whoever brings a message has written it.
+        if message.source == Some(propagation_source) {
+            network.memory.on_gossip(propagation_source, &message.data);
         }
     }
 

@@ -3,11 +3,12 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
+use gossipsub::IdentTopic;
 use libp2p::{
     PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _,
     connection_limits::{self, ConnectionLimits},
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
-    dns, identify,
+    dns, gossipsub, identify,
     identity::Keypair,
     kad::{self, BucketInserts, store::MemoryStore},
     noise, quic,
@@ -23,6 +24,8 @@ pub struct Network {
     pub identify: identify::Behaviour,
     /// Finds strangers. It knows nobody but whom Rejoin has connected us to.
     pub kad: kad::Behaviour<MemoryStore>,
+    /// Carries to our neighbours what Rejoin tells them of peers, and back.
+    pub gossip: gossipsub::Behaviour,
     /// Remembers, and dials.
     pub memory: rejoin::Behaviour,
 }
@@ -42,15 +45,32 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// and then a search stands still until the transport gives up on them.
 const PARALLELISM: NonZeroUsize = NonZeroUsize::new(8).expect("it is not zero");
 
+/// Why a swarm cannot be put together. All of it is a fault of this program, not of its user.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The encryption.
+    #[error("the encryption cannot be set up: {0}")]
+    Noise(#[from] noise::Error),
+    /// How gossip travels.
+    #[error("the gossip cannot be set up: {0}")]
+    Gossip(gossipsub::ConfigBuilderError),
+    /// How gossip is signed.
+    #[error("the gossip cannot be signed: {0}")]
+    Signing(Box<str>),
+    /// What the gossip is about.
+    #[error("the gossip's topic is refused: {0}")]
+    Topic(gossipsub::SubscriptionError),
+}
+
 /// A swarm on this network, that listens nowhere yet.
 ///
 /// # Errors
-/// If the encryption cannot be set up.
+/// If the encryption or the gossip cannot be set up.
 pub fn swarm(
     keypair: Keypair,
     network: &str,
     memory: rejoin::Behaviour,
-) -> Result<Swarm<Network>, noise::Error> {
+) -> Result<Swarm<Network>, NetworkError> {
     let transport = transport(&keypair)?;
     let me = keypair.public().to_peer_id();
     let behaviour = Network {
@@ -67,6 +87,7 @@ pub fn swarm(
                 .with_cache_size(0), // whom to remember is not its business
         ),
         kad: kademlia(me, network),
+        gossip: gossip(&keypair, network)?,
         memory,
     };
     let built = SwarmBuilder::with_existing_identity(keypair)
@@ -95,6 +116,31 @@ pub fn kad_protocol(network: &str) -> StreamProtocol {
         .expect("it begins with a slash")
 }
 
+/// Where neighbours gossip of peers.
+pub fn gossip_topic(network: &str) -> IdentTopic {
+    IdentTopic::new(rejoin::gossip_topic(network))
+}
+
+/// What is published goes to a handful of neighbours and no further: see [`rejoin::gossip_topic`].
+fn gossip(keypair: &Keypair, network: &str) -> Result<gossipsub::Behaviour, NetworkError> {
+    let config = gossipsub::ConfigBuilder::default()
+        .max_transmit_size(rejoin::GOSSIP_BYTES_MAX + GOSSIP_ENVELOPE_BYTES)
+        .flood_publish(false)
+        .validate_messages()
+        .build()
+        .map_err(NetworkError::Gossip)?;
+    let signed = gossipsub::MessageAuthenticity::Signed(keypair.clone());
+    let mut gossip = gossipsub::Behaviour::new(signed, config)
+        .map_err(|wrong| NetworkError::Signing(wrong.into()))?;
+    gossip
+        .subscribe(&gossip_topic(network))
+        .map_err(NetworkError::Topic)?;
+    Ok(gossip)
+}
+
+/// Signature, key and names that gossipsub puts around a message.
+const GOSSIP_ENVELOPE_BYTES: usize = 1_024;
+
 fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
     let mut config = kad::Config::new(kad_protocol(network));
     config
@@ -112,7 +158,7 @@ fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
     kad
 }
 
-fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let names = Names::of_this_system();
     let noise = noise::Config::new(keypair)?;
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));

@@ -11,8 +11,7 @@ use libp2p::{
     identity::Keypair,
     swarm::{NetworkBehaviour, SwarmEvent},
 };
-use rejoin::{Behaviour, Event, Pool, Setup, Source};
-use rejoin_libp2p::gossip_topic;
+use rejoin::{Behaviour, Event, Pool, Setup, Source, gossip_topic};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_knows_one_finds_the_others_by_asking() {
