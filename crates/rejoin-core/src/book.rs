@@ -750,7 +750,7 @@ fn worked(known: &mut AddressRecord, now: Time, took: Option<Duration>, place: O
 }
 
 /// Adds an address unless it is known. With the list full, it takes the place of the one with the
-/// least to show: hearsay displaces only what never worked, our own eyes whatever failed most.
+/// least to show: hearsay displaces only what was tried in vain, our own eyes whatever failed most.
 /// Returns whether it is in the list now and was not before.
 fn add_address(record: &mut PeerRecord, address: Address, source: &Source, now: Time) -> bool {
     if Scope::of(&address) == Scope::Nowhere || record.address(&address).is_some() {
