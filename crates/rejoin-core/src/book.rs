@@ -340,8 +340,8 @@ impl Book {
     }
 
     /// A dial failed: its addresses rest for a while, and so does the peer once all of them do.
-    /// Whoever is to blame, asking again at once would help nobody. Without any address the peer
-    /// as a whole rests.
+    /// Whoever is to blame, asking again at once would help nobody. Where no failure is of an
+    /// address we know, the peer as a whole rests.
     pub fn rest(
         &mut self,
         now: Time,
@@ -352,8 +352,10 @@ impl Book {
     ) {
         let (min, max) = (config.backoff_min, config.backoff_max);
         self.update(now, key, |record| {
+            let mut noted = false;
             for AddressFailure { address, failure } in failures {
                 if let Some(known) = record.address_mut(address) {
+                    noted = true;
                     let rounds = match failure {
                         // Our program will not learn to dial it in a minute.
                         Failure::Unsupported => u32::MAX,
@@ -363,7 +365,7 @@ impl Book {
                 }
             }
             let awake = |known: &AddressRecord| known.backoff_until <= Some(now);
-            let another_way = !failures.is_empty() && record.addresses.iter().any(awake);
+            let another_way = noted && record.addresses.iter().any(awake);
             if !another_way {
                 let attempts = record.control.reconnect_attempts;
                 record.control.backoff_until = Some(now + backoff::delay(attempts, min, max, rng));

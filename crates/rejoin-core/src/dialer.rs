@@ -158,7 +158,8 @@ impl Dialer {
         self.stale = true;
     }
 
-    /// Somebody rests: the queue has to be made anew once that is over.
+    /// A dial of somebody failed: the queue has to be made anew once it has rested, or now if
+    /// another way is open.
     pub fn rests(&mut self, record: Option<&PeerRecord>) {
         let Some(record) = record else {
             return;
@@ -168,8 +169,11 @@ impl Dialer {
             .iter()
             .map(|known| known.backoff_until)
             .min();
-        if let Some(until) = addresses.flatten().max(rests_until(record)) {
-            self.ready_at = Some(self.ready_at.map_or(until, |first| first.min(until)));
+        match addresses.flatten().max(rests_until(record)) {
+            Some(until) => {
+                self.ready_at = Some(self.ready_at.map_or(until, |first| first.min(until)));
+            }
+            None => self.stale = true,
         }
     }
 

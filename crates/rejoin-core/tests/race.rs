@@ -276,6 +276,41 @@ fn the_longest_in_the_air_gives_way_first() {
 }
 
 #[test]
+fn mistake_16_addresses_that_rest_are_left_out_of_the_next_dial() {
+    let mut alice = rumoured("alice", 0);
+    for n in 1..4 {
+        let mut known = alice.addresses[0].clone();
+        known.address = address(n);
+        alice.addresses.push(known);
+    }
+    let mut node = Node::new(vec![alice]);
+    let first = node.dial_of("alice").unwrap().clone();
+    assert_eq!(first.addresses.len(), 3);
+    node.fail(&first, Failure::Refused);
+    // One way is left, so the peer itself does not rest.
+    assert_eq!(node.dials.len(), 2);
+    assert_eq!(node.dials[1].addresses, [address(3)]);
+    let second = node.dials[1].clone();
+    node.fail(&second, Failure::Refused);
+    assert_eq!(node.dials.len(), 2, "all ways are tried");
+}
+
+#[test]
+fn a_failure_at_an_address_never_heard_of_does_not_bring_the_next_dial_at_once() {
+    let mut alice = met("alice", 0, HOUR, 20.0);
+    let mut other = alice.addresses[0].clone();
+    other.address = address(1);
+    alice.addresses.push(other);
+    let mut node = Node::new(vec![alice]);
+    let mut dial = node.dials[0].clone();
+    dial.addresses = vec![address(100)];
+    node.fail(&dial, Failure::Unsupported);
+    assert_eq!(node.dials.len(), 1);
+    node.pass(SECOND * 2);
+    assert_eq!(node.dials.len(), 2);
+}
+
+#[test]
 fn beside_an_address_that_works_no_other_is_tried() {
     let mut alice = met("alice", 0, HOUR, 20.0);
     let mut faster = AddressRecord::new(address(1), Source::Own, START - HOUR);
