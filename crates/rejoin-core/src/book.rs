@@ -390,8 +390,8 @@ impl Book {
     }
 
     /// A dial failed: its addresses rest for a while, and so does the peer once all of them do.
-    /// Whoever is to blame, asking again at once would help nobody. Without any address the peer
-    /// as a whole rests.
+    /// Whoever is to blame, asking again at once would help nobody. Where no failure is of an
+    /// address we know, the peer as a whole rests.
     pub fn rest(
         &mut self,
         now: Time,

@@ -101,7 +101,8 @@ impl Dialer {
         self.queue.reorder();
     }
 
-    /// Somebody rests: the queue has to be made anew once that is over.
+    /// A dial of somebody failed: the queue has to be made anew once it has rested, or now if
+    /// another way is open.
     pub fn rests(&mut self, record: &PeerRecord) {
         self.queue.rests(record);
     }

@@ -180,6 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn one_who_comes_back_in_time_is_an_anchor_still() {
+        let (mut links, config) = links(&["alice", "bob"]);
+        let bob = "bob".parse().unwrap();
+        let link = links.get(&bob).unwrap().clone();
+        links.went_down(&bob, T, &config);
+        assert!(links.was_lost(&bob));
+        links.came_up(&bob, link, &config);
+        assert!(!links.was_lost(&bob));
+        let later = T + config.anchor_grace;
+        assert!(links.no_longer_anchors(later, &config).is_empty());
+    }
+
+    #[test]
     fn mistake_04_those_lost_all_together_stay_anchors() {
         let (mut links, config) = links(&["alice", "bob"]);
         for name in ["alice", "bob"] {
@@ -208,7 +221,18 @@ mod tests {
         let (mut links, mut config) = links(&["alice"]);
         config.connections_max = 1;
         let link = links.get(&"alice".parse().unwrap()).unwrap().clone();
-        assert!(!links.came_up(&"bob".parse().unwrap(), link, &config));
+        assert!(!links.came_up(&"bob".parse().unwrap(), link.clone(), &config));
         assert_eq!(links.len(), 1);
+        let alice = "alice".parse().unwrap();
+        assert!(
+            links.came_up(&alice, link.clone(), &config),
+            "it has its place"
+        );
+        for name in ["alice", "bob", "eve"] {
+            let name = name.parse().unwrap();
+            links.came_up(&name, link.clone(), &config);
+            links.went_down(&name, T, &config);
+        }
+        assert_eq!(links.lost.len(), 1, "so are the lost");
     }
 }

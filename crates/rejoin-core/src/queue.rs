@@ -51,15 +51,17 @@ impl Queue {
         self.stale = true;
     }
 
-    /// Somebody rests: the queue has to be made anew once that is over.
+    /// A dial of somebody failed: the queue has to be made anew once it has rested, or now if
+    /// another way is open.
     pub fn rests(&mut self, record: &PeerRecord) {
         let addresses = record
             .addresses
             .iter()
             .map(|known| known.backoff_until)
             .min();
-        if let Some(until) = addresses.flatten().max(record.control.backoff_until) {
-            self.wake_at(until);
+        match addresses.flatten().max(record.control.backoff_until) {
+            Some(until) => self.wake_at(until),
+            None => self.reorder(),
         }
     }
 

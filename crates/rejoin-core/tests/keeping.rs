@@ -116,6 +116,21 @@ fn an_anchor_that_does_not_come_back_is_one_no_more() {
 }
 
 #[test]
+fn mistake_04_one_lost_a_moment_before_the_target_is_reached_is_an_anchor_still() {
+    let config = Config {
+        target: 1,
+        ..Config::default()
+    };
+    let mut node = Node::with(config, Snapshot::default());
+    node.come("alice");
+    node.tell(Input::Disconnected { peer: key("alice") });
+    node.come("bob");
+    assert!(node.record("alice").control.anchor);
+    node.pass(SECOND * 61);
+    assert!(!node.record("alice").control.anchor);
+}
+
+#[test]
 fn who_left_alone_is_no_anchor() {
     let mut node = Node::new(vec![]);
     for name in ["alice", "bob"] {
@@ -183,11 +198,27 @@ fn waking_clears_the_backoff_of_friends() {
     let mut peers = friends(3);
     for peer in &mut peers {
         peer.control.backoff_until = Some(START + HOUR);
+        peer.addresses[0].backoff_until = Some(START + HOUR);
     }
+    peers.push(rumoured("alice", 9));
+    peers[3].control.backoff_until = Some(START + HOUR);
     let mut node = Node::new(peers);
     assert!(node.dials.is_empty());
     node.tell(Input::Woke);
     assert_eq!(node.dials.len(), 3);
+    assert!(node.dial_of("alice").is_none(), "it is no friend");
+}
+
+#[test]
+fn an_answer_ends_all_backoff() {
+    let mut peers = friends(1);
+    peers[0].control.reconnect_attempts = 9;
+    let mut node = Node::new(peers);
+    let dial = node.dial_of("p0").unwrap().clone();
+    node.answer(&dial);
+    node.tell(Input::Disconnected { peer: key("p0") });
+    let until = node.record("p0").control.backoff_until.unwrap();
+    assert!(until.since(node.now) <= SECOND * 2, "{until:?}");
 }
 
 #[test]
@@ -229,6 +260,22 @@ fn a_feeler_tests_hearsay_and_leaves() {
         reason: DisconnectReason::FeelerDone,
     };
     assert!(node.others.contains(&done));
+}
+
+#[test]
+fn a_feeler_goes_to_nobody_met_and_nobody_who_rests() {
+    let config = Config {
+        target: 1,
+        low_water: 1,
+        ..Config::default()
+    };
+    let mut bob = rumoured("bob", 9);
+    bob.control.backoff_until = Some(START + HOUR);
+    let mut node = Node::with(config, Snapshot::default());
+    node.come("alice");
+    node.tell(Input::Loaded(vec![met("p0", 0, HOUR, 20.0), bob]));
+    node.pass(SECOND * 600);
+    assert_eq!(node.dials, []);
 }
 
 #[test]
@@ -415,6 +462,58 @@ fn a_peer_heard_of_before_its_page_was_read_keeps_both_halves() {
     assert_eq!(record.last_connected, Some(START));
     assert_eq!(record.evidence.dials_ok.latest(), 5.0);
     assert_eq!(record.addresses.len(), 1);
+}
+
+#[test]
+fn what_was_counted_before_its_page_was_read_is_still_counted_after() {
+    let mut node = Node::new(vec![]);
+    node.store_answers = false;
+    node.come("p0");
+    let deed = Deed::TransferOk {
+        bytes_in: 1,
+        bytes_out: 1,
+    };
+    node.tell(Input::Judged {
+        peer: key("p0"),
+        deed,
+    });
+    node.tell(Input::Loaded(friends(1)));
+    let evidence = &node.record("p0").evidence;
+    assert_eq!(evidence.transfers_ok.latest(), 1.0);
+    assert_eq!(evidence.dials_ok.latest(), 5.0);
+}
+
+#[test]
+fn our_own_eyes_displace_what_worked_once_and_fails_now() {
+    let mut alice = met("alice", 0, HOUR, 20.0);
+    for n in 1..8 {
+        let mut known = alice.addresses[0].clone();
+        known.address = address(n);
+        alice.addresses.push(known);
+    }
+    alice.addresses[5].failures_in_row = 3;
+    let mut node = Node::new(vec![alice]);
+    let dial = node.dial_of("alice").unwrap().clone();
+    let new = address(100);
+    node.connected(
+        key("alice"),
+        new.clone(),
+        Direction::Outbound(Some(dial.id)),
+    );
+    let addresses = &node.record("alice").addresses;
+    assert_eq!(addresses.len(), 8);
+    assert_eq!(addresses[5].address, new);
+    assert!(addresses[5].observed);
+}
+
+#[test]
+fn a_stranger_where_a_friend_lived_does_not_make_us_forget_the_address() {
+    let mut node = Node::new(friends(1));
+    let dial = node.dial_of("p0").unwrap().clone();
+    node.fail(&dial, Failure::WrongPeer);
+    let known = &node.record("p0").addresses[0];
+    assert_eq!(known.address, address(0));
+    assert_eq!(known.failures_in_row, 1);
 }
 
 #[test]

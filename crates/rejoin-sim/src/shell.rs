@@ -376,8 +376,9 @@ impl Sim {
         let (life, commit) = (node.life, node.commits);
         node.committing.insert(commit, changes);
         match self.shelf.disk {
-            Disk::Works => self.after(COMMIT_TIME, Happening::DiskDone { life, commit }),
-            Disk::Fails => self.after(Duration::ZERO, Happening::DiskDone { life, commit }),
+            Disk::Works | Disk::Fails => {
+                self.after(COMMIT_TIME, Happening::DiskDone { life, commit });
+            }
             Disk::Hangs => {}
         }
     }

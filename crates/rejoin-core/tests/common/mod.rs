@@ -200,6 +200,15 @@ pub fn met(name: &str, n: u16, absence: Duration, dial_ms: f32) -> PeerRecord {
     record
 }
 
+/// Somebody we only heard of, an hour ago.
+pub fn rumoured(name: &str, n: u16) -> PeerRecord {
+    let heard = START - HOUR;
+    let mut record = PeerRecord::new(key(name), heard);
+    let known = AddressRecord::new(address(n), Source::Swarm, heard);
+    record.addresses.push(known);
+    record
+}
+
 /// `count` acquaintances, called p0, p1 …, the fastest first.
 pub fn friends(count: u16) -> Vec<PeerRecord> {
     let friend = |n: u16| met(&format!("p{n}"), n, HOUR, 20.0 + f32::from(n) * 10.0);
