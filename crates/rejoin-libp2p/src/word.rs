@@ -47,7 +47,7 @@ fn told(record: &PeerRecord, envelope: Envelope) -> SignedPeer {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     #[test]
@@ -58,6 +58,28 @@ pub(crate) mod tests {
         assert_eq!(own.peer, PeerKey::from(key.public().to_peer_id()));
         assert_eq!(own.addresses, [home]);
         assert_eq!(read(own.envelope.as_bytes()), Word::Signed(own));
+    }
+
+    /// The record of `docs/wire.md`: the key is made of 32 sevens.
+    const DOCUMENTED: &str = "0a2408011220ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c\
+        120203011a490a26002408011220ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c\
+        1090ba96d8061a0a0a080408080404060fa11a0d0a0b040808040491020fa1cd032a401950f7599b4886a5e38f31\
+        ed9882912a68b3a5482e0ddd3f3c4f2895f3f5feec856d7c271bd2e8acab6cdedac94a2a0b2e31e0bc4d456bd555\
+        a41ed6fce03e0d";
+
+    #[test]
+    fn the_documented_record_is_read() {
+        let digits = DOCUMENTED.as_bytes().chunks(2);
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16);
+        let bytes: Vec<u8> = digits.map(|pair| byte(pair).unwrap()).collect();
+        let Word::Signed(signed) = read(&bytes) else {
+            panic!("it is broken");
+        };
+        let key = Keypair::ed25519_from_bytes([7; 32]).unwrap();
+        assert_eq!(signed.peer, key.public().to_peer_id().into());
+        assert_eq!(signed.seq, 1_795_530_000);
+        let at: Vec<_> = signed.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(at, ["/ip4/8.8.4.4/tcp/4001", "/ip4/8.8.4.4/udp/4001/quic-v1"]);
     }
 
     #[test]
