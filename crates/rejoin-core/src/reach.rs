@@ -178,6 +178,11 @@ impl Reach {
         self.own.iter()
     }
 
+    /// Whether this is an address of our own.
+    pub fn is_own(&self, address: &Address) -> bool {
+        self.own.contains(address)
+    }
+
     /// Whether this is our own name.
     pub fn is_me(&self, key: &PeerKey) -> bool {
         self.me.as_ref() == Some(key)
@@ -185,7 +190,7 @@ impl Reach {
 
     /// Whether dialling `address` from here could lead to somebody else.
     pub fn makes_sense(&self, address: &Address) -> bool {
-        if self.own.contains(address) {
+        if self.is_own(address) {
             return false;
         }
         match Scope::of(address) {
@@ -208,7 +213,7 @@ impl Reach {
     pub fn is_believable(&self, address: &Address, teller: Option<Scope>) -> bool {
         // Without a teller it is our own machine that says so.
         let teller = teller.unwrap_or(Scope::Loopback);
-        Scope::of(address).may_be_told(teller) && !self.own.contains(address)
+        Scope::of(address).may_be_told(teller) && !self.is_own(address)
     }
 }
 

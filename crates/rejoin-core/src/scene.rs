@@ -49,8 +49,16 @@ impl<'a> Scene<'a> {
             .filter(|known| {
                 anyway || known.last_success.is_some() || !book.host_rests(&known.address, now)
             })
-            .filter(|known| self.reach.makes_sense(&known.address))
+            .filter(|known| self.may_lead(known))
             .collect()
+    }
+
+    /// Whether somebody else may be reached there from here. What worked from this very place is no
+    /// guess: there are private networks larger than the part our interfaces are on.
+    fn may_lead(self, known: &AddressRecord) -> bool {
+        let place = self.reach.place();
+        let worked_here = place.is_some_and(|place| known.places.contains(&place));
+        self.reach.makes_sense(&known.address) || worked_here && !self.reach.is_own(&known.address)
     }
 
     /// The addresses one dial tries, the best first.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use common::*;
 use proptest::prelude::*;
 use rejoin_core::{
-    AddressFailure, Command, Config, Deed, DialId, Direction, Failure, Identified, Input, Output,
-    Scope, Severity, Snapshot, Source,
+    AddressFailure, AskId, Command, Config, Deed, DialId, Direction, Envelope, Failure, Identified,
+    Input, Output, Scope, Severity, SignedPeer, Snapshot, Source, Word, exchange,
 };
 
 #[derive(Clone, Debug)]
@@ -31,6 +31,10 @@ enum Op {
     Woke,
     Bogus(u64),
     Load(u8, u64),
+    Sign(u8),
+    Ask(u8),
+    Tell(u8, Vec<u8>),
+    Gossip(u8, Vec<u8>),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -52,6 +56,10 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Woke),
         1 => any::<u64>().prop_map(Op::Bogus),
         1 => (any::<u8>(), any::<u64>()).prop_map(|(who, when)| Op::Load(who, when)),
+        1 => any::<u8>().prop_map(Op::Sign),
+        2 => any::<u8>().prop_map(Op::Ask),
+        2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..70)).prop_map(|(by, who)| Op::Tell(by, who)),
+        2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..30)).prop_map(|(by, who)| Op::Gossip(by, who)),
     ]
 }
 
@@ -121,7 +129,10 @@ fn run(node: &mut Node, op: Op) {
             peer: key(&name(who)),
             addresses: at.into_iter().map(address).collect(),
             agent: "x".repeat(usize::from(who) * 9),
-            protocols: vec!["/a".into(); usize::from(who)],
+            protocols: vec![
+                [exchange::PROTOCOL, "/a"][usize::from(who % 2)].into();
+                usize::from(who)
+            ],
             public_key: vec![0; usize::from(who) * 20],
             scope: Scope::Public,
         })),
@@ -203,6 +214,37 @@ fn run(node: &mut Node, op: Op) {
             record.last_seen = Some(rejoin_core::Time::from_millis(when));
             node.tell(Input::Loaded(vec![record]));
         }
+        Op::Sign(at) => node.tell(Input::Signed(signed(&name(3), at))),
+        Op::Ask(who) => node.tell(Input::PeersAsked {
+            peer: key(&name(who)),
+            ask: AskId(who.into()),
+            own: Some(signed(&name(who), who)),
+        }),
+        Op::Tell(by, who) => node.tell(Input::PeersTold {
+            peer: key(&name(by)),
+            words: who.into_iter().map(word).collect(),
+        }),
+        Op::Gossip(by, who) => node.tell(Input::Gossiped {
+            peer: key(&name(by)),
+            words: who.into_iter().map(|who| (word(who), who % 5)).collect(),
+        }),
+    }
+}
+
+/// Every seventh is broken.
+fn word(who: u8) -> Word {
+    match who % 7 {
+        0 => Word::Broken,
+        _ => Word::Signed(signed(&format!("w{who}"), who)),
+    }
+}
+
+fn signed(name: &str, at: u8) -> SignedPeer {
+    SignedPeer {
+        peer: key(name),
+        addresses: vec![address(at.into()); usize::from(at)],
+        seq: at.into(),
+        envelope: Envelope::new(vec![at]).unwrap(),
     }
 }
 
@@ -228,6 +270,12 @@ proptest! {
             run(&mut node, op);
             for output in node.others.drain(..) {
                 prop_assert!(!matches!(output, Output::Dial(_)));
+                if let Output::TellPeers { envelopes, .. } = &output {
+                    prop_assert!(envelopes.len() <= node.engine.config().exchange.answer_max);
+                }
+                if let Output::Gossip(rumours) = &output {
+                    prop_assert!(rumours.len() <= node.engine.config().exchange.gossip_max);
+                }
             }
         }
         for record in node.engine.peers() {

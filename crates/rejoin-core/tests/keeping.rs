@@ -241,6 +241,38 @@ fn a_place_remembers_which_addresses_worked_there() {
 }
 
 #[test]
+fn what_worked_from_here_is_dialled_though_it_lies_beyond_our_own_network() {
+    check_beyond(b"office", b"office", true);
+    check_beyond(b"office", b"home", false);
+}
+
+/// Whether somebody met at 10.9.0.1 in the first place is dialled from the second, where our own
+/// network is another part of 10.0.0.0/8.
+#[track_caller]
+fn check_beyond(met_at: &[u8], now_at: &[u8], dialled: bool) {
+    let beyond: rejoin_core::Address = "/ip4/10.9.0.1/tcp/1".parse().unwrap();
+    let moved = |place: &[u8]| Input::Moved {
+        own: vec![],
+        networks: vec![LocalNetwork::new("10.1.0.9".parse().unwrap(), 16)],
+        place: Some(place.to_vec()),
+    };
+    let mut node = Node::new(vec![]);
+    node.tell(moved(met_at));
+    node.connected(key("alice"), beyond, Direction::Outbound(None));
+    node.pass(SECOND * 6); // saved
+    let mut again = Node::with(
+        Config::default(),
+        Snapshot {
+            peers: vec![],
+            ..node.stored()
+        },
+    );
+    again.tell(moved(now_at));
+    again.tell(Input::Loaded(node.stored().peers));
+    assert_eq!(again.dial_of("alice").is_some(), dialled);
+}
+
+#[test]
 fn a_feeler_tests_hearsay_and_leaves() {
     let config = Config {
         target: 1,

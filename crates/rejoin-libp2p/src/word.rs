@@ -79,7 +79,10 @@ mod tests {
         assert_eq!(signed.peer, key.public().to_peer_id().into());
         assert_eq!(signed.seq, 1_795_530_000);
         let at: Vec<_> = signed.addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(at, ["/ip4/8.8.4.4/tcp/4001", "/ip4/8.8.4.4/udp/4001/quic-v1"]);
+        assert_eq!(
+            at,
+            ["/ip4/8.8.4.4/tcp/4001", "/ip4/8.8.4.4/udp/4001/quic-v1"]
+        );
     }
 
     #[test]
