@@ -11,6 +11,7 @@ pub mod config;
 pub mod decay;
 mod dialer;
 pub mod engine;
+mod health;
 mod hosts;
 pub mod input;
 pub mod key;
@@ -34,6 +35,7 @@ pub mod survival;
 mod tally;
 pub mod text;
 pub mod time;
+mod trim;
 mod unsaved;
 
 pub use address::{Address, AddressError, Transport};
