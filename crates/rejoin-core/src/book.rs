@@ -299,7 +299,9 @@ impl Book {
             record.evidence.kind = meeting.kind;
             record.control.backoff_until = None;
             record.control.reconnect_attempts = 0;
-            record.control.anchor = true;
+            // Whoever only came to us, in whatever numbers, must not be whom we begin with.
+            let reached = meeting.dialled.is_some() || record.evidence.dials_ok.latest() > 0.0;
+            record.control.anchor |= reached;
             if let Some(address) = meeting.dialled {
                 addresses::add(record, address.clone(), &Source::Own, now);
                 addresses::worked(record, address, now, meeting.took, meeting.place);
@@ -402,6 +404,14 @@ impl Book {
     ) {
         self.update(now, key, |record| {
             addresses::rest(record, failures, now, config, rng);
+            true
+        });
+    }
+
+    /// A peer is left alone until then, for no fault of its own.
+    pub fn pause(&mut self, now: Time, key: &PeerKey, until: Time) {
+        self.update(now, key, |record| {
+            record.control.backoff_until = record.control.backoff_until.max(Some(until));
             true
         });
     }

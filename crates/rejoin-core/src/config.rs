@@ -13,6 +13,9 @@ pub struct Config {
     pub target: usize,
     /// Below this many connections we search actively and ask bootstrap servers.
     pub low_water: usize,
+    /// How many of the connections must be ones we dialled: while there are fewer we go on dialling,
+    /// whoever comes to us. `None` is half the target; more than the target is taken for it.
+    pub outbound_reserved: Option<usize>,
 
     /// Buckets of hearsay; a source's netgroup reaches [`Self::hearsay_buckets_per_source`] of them.
     pub hearsay_buckets: usize,
@@ -83,8 +86,17 @@ pub struct Config {
     pub sleep_gap: Duration,
     /// A sign of life is written down if the last one written down is older than this.
     pub seen_every: Duration,
-    /// A connection from before a sleep that stays silent for so long afterwards is dead.
+    /// A connection over which nothing came for so long is dead.
     pub stale_after: Duration,
+    /// A browser's connection over which nothing came for so long sleeps: it counts no more.
+    pub browser_sleeps_after: Duration,
+    /// A browser's connection over which nothing came for so long is dead.
+    pub browser_stale_after: Duration,
+    /// A connection from before a sleep of our own machine that stays silent for so long afterwards
+    /// is dead.
+    pub wake_grace: Duration,
+    /// A peer lost alone is dialled again after a random part of this.
+    pub reconnect_jitter: Duration,
     /// A lost connection stops being an anchor after this, if others stayed up.
     pub anchor_grace: Duration,
 
@@ -103,7 +115,16 @@ pub struct Config {
 
     /// The engine asks to be called at least this often, so that a longer gap means sleep.
     pub nap_max: Duration,
-    /// Connections the engine keeps track of.
+    /// With more connections than this the least valuable are closed.
+    pub connections_high: usize,
+    /// Down to so many.
+    pub connections_low: usize,
+    /// A connection younger than this is not closed for being one too many, nor is it counted as
+    /// one.
+    pub connections_grace: Duration,
+    /// How often connections are closed for being too many, at most.
+    pub trim_every: Duration,
+    /// Connections the engine keeps track of; any more are turned away at once.
     pub connections_max: usize,
     /// Peers per commit; the rest follows in the next one.
     pub commit_max: usize,
@@ -156,6 +177,14 @@ pub struct ExchangeConfig {
     pub rumours_max: usize,
 }
 
+impl Config {
+    /// How many of the connections must be ones we dialled.
+    pub fn reserve(&self) -> usize {
+        let reserved = self.outbound_reserved.unwrap_or(self.target / 2);
+        reserved.min(self.target)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
@@ -164,6 +193,7 @@ impl Default for Config {
             me: None,
             target: 8,    // Bitcoin Core holds 8 full outbound connections, Radicle 8
             low_water: 5, // enough that losing one or two is no emergency
+            outbound_reserved: None, // half: an attacker who dials us can fill the other half only
 
             hearsay_buckets: 64,     // with 16 each 1,024, as many as the proven
             hearsay_bucket_size: 16, // addrman has 64; a sixteenth of its buckets, a quarter of that
@@ -202,7 +232,11 @@ impl Default for Config {
             save_timeout: MINUTE,                 // a disk that needs longer will not answer
             sleep_gap: MINUTE,                    // the shell never naps longer than 30 s
             seen_every: Duration::from_secs(30),  // a score does not change by less
-            stale_after: Duration::from_secs(20), // libp2p pings every 15 s
+            stale_after: MINUTE * 3,              // twelve pings
+            browser_sleeps_after: Duration::from_secs(75), // Chrome wakes hidden tabs each minute
+            browser_stale_after: MINUTE * 5,      // guess: who looks elsewhere for longer is gone
+            wake_grace: Duration::from_secs(20),  // libp2p pings every 15 s
+            reconnect_jitter: Duration::from_secs(2), // a thousand clients: one every 2 ms
             anchor_grace: MINUTE,                 // links of one outage die within about a minute
 
             outage_after: 24, // with nine in ten dead and half of those refusing: one in 10,000
@@ -213,12 +247,16 @@ impl Default for Config {
             probe_max: Duration::from_secs(15), // guess: what a person waits before they complain
 
             nap_max: Duration::from_secs(30), // half of `sleep_gap`
-            connections_max: 4_096,           // a busy server; a home node has 50
-            commit_max: 10_000,               // about a tenth of a second on SQLite
-            local_max: 64,                    // addresses of a machine with many interfaces
-            heard_max: 100,                   // two PEX answers
-            timeline_max: 256,                // the dials of one restart, eight times over
-            introducers_max: 1_024,           // as many as may be hearsay
+            connections_high: 96,             // as Kubo; with 80 to 125 KiB each some 10 MiB
+            connections_low: 80,              // a sixth less: trimming is seldom, and never a purge
+            connections_grace: Duration::from_secs(20), // as Kubo: identify, pings, a place in a mesh
+            trim_every: Duration::from_secs(10),        // as go-libp2p
+            connections_max: 4_096,                     // a busy server; a home node has 50
+            commit_max: 10_000,                         // about a tenth of a second on SQLite
+            local_max: 64,          // addresses of a machine with many interfaces
+            heard_max: 100,         // two PEX answers
+            timeline_max: 256,      // the dials of one restart, eight times over
+            introducers_max: 1_024, // as many as may be hearsay
             exchange: ExchangeConfig::default(),
         }
     }

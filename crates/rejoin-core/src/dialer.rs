@@ -210,8 +210,9 @@ impl Dialer {
         {
             return Some((drawn, Lane::Explore));
         }
-        let flying = flights.values().flat_map(|flight| &flight.groups).collect();
-        let best = queue.take_best(is_free, &flying)?;
+        let flying = flights.values().flat_map(|flight| &flight.groups);
+        let taken = flying.chain(scene.links.outbound_groups()).collect();
+        let best = queue.take_best(is_free, &taken)?;
         Some((best, Lane::Memory))
     }
 

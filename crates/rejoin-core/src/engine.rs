@@ -4,11 +4,13 @@
 //! asks each what is due. It keeps no facts of its own beside a few deadlines.
 //!
 //! Here are its surface and its parts; what each input changes stands in `happened`, what peers tell
-//! each other in `exchanged`, what the user wants in `wanted`, what is due in `due`.
+//! each other in `exchanged`, what the user wants in `wanted`, what is due in `due`, which connections
+//! last in `upkeep`.
 
 mod due;
 mod exchanged;
 mod happened;
+mod upkeep;
 mod wanted;
 
 use std::collections::VecDeque;
@@ -84,13 +86,28 @@ struct Schedule {
     discover_at: Time,
     prune_at: Time,
     pruned: Time,
+    /// Not before this are connections closed for being too many.
+    trim_at: Time,
+    /// Not before this is a server asked whether there is anybody but those who came to us.
+    second_opinion_at: Time,
     /// Bootstrap servers were named in the last input, and more may follow: drawing among the
     /// first of them only would send everybody with the same list to its first entry.
     naming: bool,
-    /// The target has been reached since connections were last missing.
-    satisfied: bool,
+    /// How far we have what we want.
+    standing: Standing,
     /// We are about to stop; the number is how many commits had failed in a row by then.
     stopping: Option<u32>,
+}
+
+/// How far we have the connections we want. Each step is told, or acted upon, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// There are fewer than the target.
+    Missing,
+    /// There are enough, but too few that we dialled.
+    Reached,
+    /// There are enough of both.
+    Settled,
 }
 
 impl Engine {
@@ -109,8 +126,10 @@ impl Engine {
                 discover_at: now,
                 prune_at: now + config.prune_every,
                 pruned: now,
+                trim_at: now,
+                second_opinion_at: now,
                 naming: false,
-                satisfied: false,
+                standing: Standing::Missing,
                 stopping: None,
             },
             reach: Reach::new(config.me.clone()),
@@ -148,6 +167,7 @@ impl Engine {
             Input::DialNotMade { dial } => self.not_made(now, dial),
             Input::Identified(told) => {
                 self.heard_from(now, &told.peer, None);
+                self.links.told(&told, &self.config);
                 self.book.identified(now, &told, &self.reach);
                 self.exchange.newcomer(now, &self.config);
             }
@@ -209,6 +229,7 @@ impl Engine {
         let missing = self.missing() > 0;
         let probing = self.guard.probe_at();
         let racing = missing && probing.is_none();
+        let dialling = (missing || self.short() > 0) && probing.is_none();
         [
             due(
                 now + self.config.nap_max,
@@ -227,7 +248,7 @@ impl Engine {
             self.dialer
                 .ready_at()
                 // Who is ready already waits for a place, not for a moment.
-                .filter(|at| racing && *at > now)
+                .filter(|at| dialling && *at > now)
                 .and_then(|at| due(at, "a resting peer to be dialled again")),
             due(
                 self.schedule.check_at,
@@ -239,8 +260,10 @@ impl Engine {
                 .next_decision(&self.config)
                 .and_then(|at| due(at, "a lost peer to return")),
             self.links
-                .stale_at(&self.config)
-                .and_then(|at| due(at, "connections to show life after sleep")),
+                .look_at()
+                .and_then(|at| due(at, "connections to show life")),
+            self.trim_at()
+                .and_then(|at| due(at, "connections to be closed, being too many")),
             self.exchange.timeout(self.links.is_empty()),
         ]
         .into_iter()
@@ -251,6 +274,9 @@ impl Engine {
     pub fn status(&self, now: Time) -> Status {
         Status {
             connections: self.links.len(),
+            asleep: self.links.len() - self.links.live(),
+            outbound: self.links.outbound(),
+            outbound_reserved: self.config.reserve(),
             target: self.config.target,
             proven: self.book.count(Pool::Proven),
             hearsay: self.book.count(Pool::Hearsay),

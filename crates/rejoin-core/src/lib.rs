@@ -12,6 +12,7 @@ pub mod decay;
 mod dialer;
 pub mod engine;
 pub mod exchange;
+mod health;
 mod hosts;
 pub mod input;
 pub mod introducers;
@@ -38,6 +39,7 @@ pub mod survival;
 mod tally;
 pub mod text;
 pub mod time;
+mod trim;
 mod unsaved;
 
 pub use address::{Address, AddressError, Transport};

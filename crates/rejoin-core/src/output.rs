@@ -127,8 +127,10 @@ pub enum DisconnectReason {
     Forgotten,
     /// It was only a test.
     FeelerDone,
-    /// Nothing came from it since the machine woke.
+    /// Nothing came from it for too long, or since the machine woke.
     Stale,
+    /// There are too many connections, and others are worth more.
+    Surplus,
 }
 
 /// Something worth telling.

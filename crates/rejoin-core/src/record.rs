@@ -252,7 +252,8 @@ pub struct Control {
     /// When one of the three above was last decided; of two decisions the later one holds.
     #[serde(default, skip_serializing_if = "is_default")]
     pub decided: Time,
-    /// We are connected to it, or were when we last stopped or lost everybody.
+    /// We have reached it ourselves, and are connected to it or were when we last stopped or lost
+    /// everybody.
     #[serde(default, skip_serializing_if = "is_default")]
     pub anchor: bool,
     /// Not to be dialled before this.

@@ -17,6 +17,7 @@ enum Op {
     Pass(u64),
     Back(u64),
     Come(u8),
+    Visit(u8, u8),
     Answer(usize),
     Fail(usize, u8),
     NotMade(usize),
@@ -42,6 +43,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0u64..40_000).prop_map(Op::Pass),
         1 => (0u64..10_000_000).prop_map(Op::Back),
         2 => any::<u8>().prop_map(Op::Come),
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(who, how)| Op::Visit(who, how)),
         5 => any::<usize>().prop_map(Op::Answer),
         5 => (any::<usize>(), 0u8..7).prop_map(|(dial, how)| Op::Fail(dial, how)),
         1 => any::<usize>().prop_map(Op::NotMade),
@@ -89,6 +91,16 @@ fn run(node: &mut Node, op: Op) {
             node.now = now;
         }
         Op::Come(who) => node.come(&name(who)),
+        Op::Visit(who, how) => {
+            let [net, ip] = [how % 4, who];
+            let end = if how % 2 == 0 { "" } else { "/ws" };
+            let from = format!("/ip4/9.{net}.0.{ip}/tcp/1{end}").parse().unwrap();
+            let direction = match how % 3 {
+                0 => Direction::Outbound(None),
+                _ => Direction::Inbound,
+            };
+            node.connected(key(&name(who)), from, direction);
+        }
         Op::Answer(at) => {
             if let Some(dial) = pick(node, at)
                 && dial.peer.is_some()
@@ -128,7 +140,11 @@ fn run(node: &mut Node, op: Op) {
         Op::Identify(who, at) => node.tell(Input::Identified(Identified {
             peer: key(&name(who)),
             addresses: at.into_iter().map(address).collect(),
-            agent: "x".repeat(usize::from(who) * 9),
+            agent: if who % 5 == 0 {
+                "js browser/Mozilla/5.0".into()
+            } else {
+                "x".repeat(usize::from(who) * 9)
+            },
             protocols: vec![
                 [exchange::PROTOCOL, "/a"][usize::from(who % 2)].into();
                 usize::from(who)
@@ -263,7 +279,13 @@ proptest! {
 
     #[test]
     fn invariants_hold_whatever_happens(ops in prop::collection::vec(op(), 1..80)) {
-        let config = Config { me: Some(key("n3")), connections_max: 40, ..Config::default() };
+        let config = Config {
+            me: Some(key("n3")),
+            connections_high: 20,
+            connections_low: 16,
+            connections_max: 30,
+            ..Config::default()
+        };
         let mut node = Node::with(config, Snapshot { memory: None, peers: friends(20) });
         node.store_answers = false;
         for op in ops {

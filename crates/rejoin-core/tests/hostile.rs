@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::*;
 use rejoin_core::{Command, Config, Failure, Input, Lane, Snapshot, Source, Time};
 
@@ -213,14 +215,25 @@ fn a_memory_without_a_secret_draws_one() {
 
 #[test]
 fn a_peer_that_comes_and_goes_counts_once() {
-    let mut node = Node::new(friends(3));
+    let config = Config {
+        reconnect_jitter: Duration::ZERO,
+        ..Config::default()
+    };
+    let peers = friends(3);
+    let mut node = Node::with(
+        config,
+        Snapshot {
+            memory: None,
+            peers,
+        },
+    );
     for _ in 0..5 {
         for dial in std::mem::take(&mut node.dials) {
             if !node.cancelled.contains(&dial.id) {
                 node.answer(&dial);
             }
         }
-        node.pass(SECOND * 40);
+        node.pass_talking(SECOND * 40, &["p0", "p1", "p2"]);
         node.tell(Input::Disconnected { peer: key("p0") });
     }
     let numbers = node.engine.numbers();

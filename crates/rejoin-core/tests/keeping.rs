@@ -76,10 +76,7 @@ fn mistake_13_a_penalty_outlives_the_next_update() {
 fn the_end_of_a_connection_tells_how_long_it_lasted() {
     let mut node = Node::new(vec![]);
     node.come("alice");
-    for _ in 0..6 {
-        node.pass(SECOND * 600);
-        node.tell(Input::Received { peer: key("alice") });
-    }
+    node.pass_talking(HOUR, &["alice"]);
     node.tell(Input::Disconnected { peer: key("alice") });
     assert_eq!(node.record("alice").session_mean_s(), Some(3_600.0));
     assert_eq!(node.record("alice").last_disconnected, Some(node.now));
@@ -89,7 +86,7 @@ fn the_end_of_a_connection_tells_how_long_it_lasted() {
 fn mistake_04_everybody_lost_at_once_is_an_anchor_still() {
     let mut node = Node::new(vec![]);
     for name in ["alice", "bob"] {
-        node.come(name);
+        node.reach(name);
     }
     for name in ["alice", "bob"] {
         node.tell(Input::Disconnected { peer: key(name) });
@@ -122,11 +119,11 @@ fn mistake_04_one_lost_a_moment_before_the_target_is_reached_is_an_anchor_still(
         ..Config::default()
     };
     let mut node = Node::with(config, Snapshot::default());
-    node.come("alice");
+    node.reach("alice");
     node.tell(Input::Disconnected { peer: key("alice") });
-    node.come("bob");
+    node.reach("bob");
     assert!(node.record("alice").control.anchor);
-    node.pass(SECOND * 61);
+    node.pass_talking(SECOND * 61, &["bob"]);
     assert!(!node.record("alice").control.anchor);
 }
 
@@ -134,10 +131,10 @@ fn mistake_04_one_lost_a_moment_before_the_target_is_reached_is_an_anchor_still(
 fn who_left_alone_is_no_anchor() {
     let mut node = Node::new(vec![]);
     for name in ["alice", "bob"] {
-        node.come(name);
+        node.reach(name);
     }
     node.tell(Input::Disconnected { peer: key("bob") });
-    node.pass(SECOND * 61);
+    node.pass_talking(SECOND * 61, &["alice"]);
     assert!(node.record("alice").control.anchor);
     assert!(!node.record("bob").control.anchor);
 }
@@ -147,7 +144,7 @@ fn a_lost_friend_is_dialled_again_at_once_and_a_short_visitor_later() {
     let mut node = Node::new(friends(1));
     let dial = node.dial_of("p0").unwrap().clone();
     node.answer(&dial);
-    node.pass(SECOND * 600);
+    node.pass_talking(SECOND * 600, &["p0"]);
     node.dials.clear();
     node.tell(Input::Disconnected { peer: key("p0") });
     let again = node.dial_of("p0").expect("at once").clone();
@@ -306,7 +303,7 @@ fn a_feeler_goes_to_nobody_met_and_nobody_who_rests() {
     let mut node = Node::with(config, Snapshot::default());
     node.come("alice");
     node.tell(Input::Loaded(vec![met("p0", 0, HOUR, 20.0), bob]));
-    node.pass(SECOND * 600);
+    node.pass_talking(SECOND * 600, &["alice"]);
     assert_eq!(node.dials, []);
 }
 

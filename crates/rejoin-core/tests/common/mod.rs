@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rejoin_core::{
     Address, AddressFailure, AddressRecord, Changes, Command, Config, Connected, ConnectionKind,
-    Dial, DialId, Direction, Engine, Event, Failure, Input, Output, PeerKey, PeerRecord, Snapshot,
-    Source, Time, decay::Decayed,
+    Dial, DialId, Direction, DisconnectReason, Engine, Event, Failure, Input, Output, PeerKey,
+    PeerRecord, Snapshot, Source, Time, decay::Decayed,
 };
 
 /// When every test begins.
@@ -141,6 +141,31 @@ impl Node {
     /// Connects a peer from outside.
     pub fn come(&mut self, name: &str) {
         self.connected(key(name), address(999), Direction::Inbound);
+    }
+
+    /// Connects a peer we dialled, by no dial of the engine.
+    pub fn reach(&mut self, name: &str) {
+        self.connected(key(name), address(999), Direction::Outbound(None));
+    }
+
+    /// Lets time pass in which those named go on sending something.
+    pub fn pass_talking(&mut self, span: Duration, names: &[&str]) {
+        let end = self.now + span;
+        while self.now < end {
+            self.pass(end.since(self.now).min(SECOND * 15));
+            for name in names {
+                self.tell(Input::Received { peer: key(name) });
+            }
+        }
+    }
+
+    /// Why connections were to be closed, in order.
+    pub fn closed(&self) -> Vec<(String, DisconnectReason)> {
+        let closed = self.others.iter().filter_map(|output| match output {
+            Output::Disconnect { peer, reason } => Some((peer.to_string(), *reason)),
+            _ => None,
+        });
+        closed.collect()
     }
 
     pub fn command(&mut self, command: Command) {
