@@ -225,7 +225,7 @@ impl Book {
         &mut self,
         now: Time,
         signed: &SignedPeer,
-        believable: Vec<Address>,
+        believable: impl IntoIterator<Item = Address>,
         source: &Source,
         config: &Config,
     ) -> bool {

@@ -124,6 +124,11 @@ impl Dialer {
         self.by_peer.contains_key(key)
     }
 
+    /// Whoever is being dialled, as far as their names are known.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerKey> {
+        self.by_peer.keys()
+    }
+
     /// The dial of a peer.
     pub fn dial_of(&self, key: &PeerKey) -> Option<DialId> {
         self.by_peer.get(key).copied()

@@ -37,6 +37,8 @@ pub struct Exchange {
     own: Option<SignedPeer>,
     /// The addresses that were last handed out to be signed.
     signing: Vec<Address>,
+    /// Our own addresses may be others since.
+    moved: bool,
     /// Not to be signed anew before this.
     sign_at: Time,
     asked: BTreeMap<PeerKey, Asked>,
@@ -63,6 +65,7 @@ impl Exchange {
         Self {
             own: None,
             signing: Vec::new(),
+            moved: true,
             sign_at: Time::default(),
             asked: BTreeMap::new(),
             askers: BTreeMap::new(),
@@ -72,6 +75,11 @@ impl Exchange {
         }
     }
 
+    /// Our own addresses have changed, perhaps.
+    pub fn moved(&mut self) {
+        self.moved = true;
+    }
+
     /// What of our own addresses is to be signed anew, if anything is.
     pub fn to_sign<'a>(
         &mut self,
@@ -79,9 +87,10 @@ impl Exchange {
         own: impl Iterator<Item = &'a Address> + Clone,
         config: &Config,
     ) -> Option<Vec<Address>> {
-        if now < self.sign_at {
+        if !self.moved || now < self.sign_at {
             return None;
         }
+        self.moved = false;
         let addresses = worth_signing(own);
         if addresses.is_empty() || addresses == self.signing {
             return None;

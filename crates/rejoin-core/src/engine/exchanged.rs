@@ -128,8 +128,7 @@ impl Engine {
             .addresses
             .iter()
             .filter(|address| self.reach.is_believable(address, from))
-            .cloned()
-            .collect();
+            .cloned();
         let learned = self
             .book
             .vouched(now, signed, believable, source, &self.config);

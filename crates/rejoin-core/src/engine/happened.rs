@@ -104,6 +104,10 @@ impl Engine {
             self.landed_well(now, &peer, dial, &flight);
         }
         self.links.came_up(&peer, link, &self.config);
+        assert!(
+            self.book.get(&peer).is_some_and(book::was_met),
+            "a connected peer that was never met"
+        );
         self.answered(now, Some(began));
         let connections = self.links.len();
         self.count_connections(now);
