@@ -181,6 +181,13 @@ impl Queue {
     }
 }
 
+/// Somebody the user named whom we have not met so far, and who may be dialled.
+pub fn next_sought(scene: Scene<'_>, is_busy: impl Fn(&PeerKey) -> bool) -> Option<PeerKey> {
+    let mut sought = scene.book.iter().filter(|record| record.is_sought());
+    let next = sought.find(|record| !is_busy(&record.key) && scene.is_free(&record.key, false));
+    next.map(|record| record.key.clone())
+}
+
 /// Draws somebody we only heard of, in order to test what we heard.
 pub fn draw_hearsay(
     scene: Scene<'_>,

@@ -310,6 +310,12 @@ impl PeerRecord {
         }
     }
 
+    /// Whether the user named it and we have not met it so far.
+    pub fn is_sought(&self) -> bool {
+        let named = |known: &AddressRecord| known.source == Source::Manual;
+        self.last_connected.is_none() && self.addresses.iter().any(named)
+    }
+
     /// Whether we must not deal with it at `now`.
     pub fn is_blocked(&self, now: Time) -> bool {
         self.control.blocked_until.is_some_and(|until| now < until)

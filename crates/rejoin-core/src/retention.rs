@@ -26,7 +26,8 @@ pub enum Rule {
     OldHearsay(Duration),
     /// A peer of that age that was dialled and never connected is forgotten.
     NeverConnected(Duration),
-    /// Hearsay that failed so often in a row is forgotten.
+    /// Hearsay that failed so often in a row is forgotten. Whom the user named is none: it may be the
+    /// only one we know.
     HearsayFailing(u32),
     /// A proven peer that failed so often in a row is demoted: it joins the hearsay.
     ProvenFailing(u32),
@@ -109,7 +110,7 @@ impl Rule {
                 Fate::Forget,
             ),
             Self::HearsayFailing(most) => (
-                record.last_connected.is_none() && failures >= most,
+                record.last_connected.is_none() && !record.is_sought() && failures >= most,
                 Fate::Forget,
             ),
             Self::ProvenFailing(most) => (pool == Pool::Proven && failures >= most, Fate::Demote),

@@ -387,6 +387,47 @@ fn what_the_user_wants_is_dialled_whatever_its_record_says() {
 }
 
 #[test]
+fn whom_the_user_named_is_sought_until_met_however_many_others_there_are() {
+    let mut node = Node::new(friends(40));
+    node.command(Command::Connect {
+        peer: Some(key("alice")),
+        addresses: vec![address(9)],
+    });
+    let first = node.dial_of("alice").unwrap().clone();
+    node.fail(&first, Failure::Refused);
+    for dial in node.dials.clone().into_iter().take(8) {
+        node.answer(&dial);
+    }
+    assert_eq!(node.engine.connections(), 8, "all that are wanted");
+    node.pass(SECOND * 31);
+    let again = node.dial_of("alice").unwrap().clone();
+    assert_eq!((again.id != first.id, again.lane), (true, Lane::Manual));
+    node.answer(&again);
+    node.tell(Input::Disconnected { peer: key("alice") });
+    let dials = node.dials.len();
+    node.pass(SECOND * 31);
+    assert_eq!(node.dials.len(), dials, "from then on it is one of many");
+}
+
+#[test]
+fn the_only_peer_a_newcomer_knows_is_not_forgotten_for_being_late() {
+    let mut node = Node::new(Vec::new());
+    node.command(Command::Connect {
+        peer: Some(key("alice")),
+        addresses: vec!["/ip4/8.8.4.4/tcp/1".parse().unwrap()],
+    });
+    for failures in 1..=6 {
+        let dial = node.dials.last().unwrap().clone();
+        node.fail(&dial, Failure::Refused);
+        let waits = (0..3_600).take_while(|_| {
+            node.pass(SECOND);
+            node.dials.len() == failures
+        });
+        assert!(waits.count() < 3_600, "given up after {failures}");
+    }
+}
+
+#[test]
 fn what_the_user_wants_is_not_called_off_for_what_the_user_wants_next() {
     let config = Config {
         dials_max: 2,

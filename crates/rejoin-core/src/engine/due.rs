@@ -260,6 +260,7 @@ impl Engine {
             if wanted {
                 self.dialer.reorder();
             }
+            self.seek(now);
         }
         if now >= self.schedule.discover_at && wanted && !self.links.is_empty() {
             self.schedule.discover_at = now + self.config.discover_every;
@@ -279,6 +280,20 @@ impl Engine {
             self.schedule.prune_at = now + self.config.prune_every;
             let plan = self.prune_dry_run(now);
             self.prune(now, plan);
+        }
+    }
+
+    /// Whom the user named is dialled until it is met, however many others have come meanwhile: it may
+    /// be the only way from a small circle that is content with itself to the rest of the network.
+    fn seek(&mut self, now: Time) {
+        let full = self.dialer.len() >= self.config.dials_max;
+        if full || self.guard.probe_at().is_some() {
+            return;
+        }
+        let (dialer, scene, _) = self.survey(now);
+        let sought = queue::next_sought(scene, |peer| dialer.is_dialling(peer));
+        if let Some(peer) = sought {
+            self.dial(now, &peer, Lane::Manual, false);
         }
     }
 
