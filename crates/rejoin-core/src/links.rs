@@ -27,6 +27,8 @@ pub struct Links {
     /// Before this nobody's silence means anything new. Whatever comes in only puts that off, so it
     /// need not be counted anew each time.
     look_at: Option<Time>,
+    /// The last feeler that got through.
+    scout: Option<PeerKey>,
 }
 
 /// One connected peer.
@@ -90,6 +92,12 @@ impl Links {
     /// Whether a peer is connected.
     pub fn contains(&self, key: &PeerKey) -> bool {
         self.up.contains_key(key)
+    }
+
+    /// A feeler got through. Returns the one before it, if that is still connected.
+    pub fn relieve_scout(&mut self, next: PeerKey) -> Option<PeerKey> {
+        let before = self.scout.replace(next);
+        before.filter(|peer| self.contains(peer))
     }
 
     /// One connected peer.

@@ -125,7 +125,7 @@ pub enum DisconnectReason {
     Blocked,
     /// The peer is being forgotten.
     Forgotten,
-    /// It was only a test.
+    /// It was only a test, and the next one has got through.
     FeelerDone,
     /// Nothing came from it for too long, or since the machine woke.
     Stale,

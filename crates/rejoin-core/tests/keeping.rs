@@ -270,7 +270,7 @@ fn check_beyond(met_at: &[u8], now_at: &[u8], dialled: bool) {
 }
 
 #[test]
-fn a_feeler_tests_hearsay_and_leaves() {
+fn a_feeler_tests_hearsay_and_stays_until_the_next_one_gets_through() {
     let config = Config {
         target: 1,
         low_water: 1,
@@ -278,17 +278,40 @@ fn a_feeler_tests_hearsay_and_leaves() {
     };
     let mut node = Node::with(config, Snapshot::default());
     node.come("alice");
-    node.tell(heard(&["bob"]));
-    node.pass(SECOND * 121);
-    let dial = node.dial_of("bob").expect("a feeler").clone();
-    assert_eq!(dial.lane, Lane::Feeler);
-    node.answer(&dial);
-    assert_eq!(node.record("bob").pool(), Pool::Proven);
-    let done = Output::Disconnect {
-        peer: key("bob"),
-        reason: DisconnectReason::FeelerDone,
+    for (feeler, closed) in [("bob", None), ("carol", Some("bob"))] {
+        node.tell(heard(&[feeler]));
+        node.pass_talking(SECOND * 121, &["alice", "bob"]);
+        let dial = node.dial_of(feeler).expect("a feeler").clone();
+        assert_eq!(dial.lane, Lane::Feeler);
+        node.answer(&dial);
+        assert_eq!(node.record(feeler).pool(), Pool::Proven);
+        let done = |name: &str| (name.to_owned(), DisconnectReason::FeelerDone);
+        assert_eq!(node.closed(), Vec::from_iter(closed.map(done)));
+    }
+}
+
+#[test]
+fn a_feeler_that_has_become_needed_stays() {
+    let config = Config {
+        target: 2,
+        low_water: 1,
+        outbound_reserved: Some(0),
+        ..Config::default()
     };
-    assert!(node.others.contains(&done));
+    let mut node = Node::with(config, Snapshot::default());
+    node.come("alice");
+    node.come("eve");
+    for feeler in ["bob", "carol"] {
+        node.tell(heard(&[feeler]));
+        node.pass_talking(SECOND * 121, &["alice", "eve", "bob"]);
+        let dial = node.dial_of(feeler).expect("a feeler").clone();
+        if feeler == "carol" {
+            node.tell(Input::Disconnected { peer: key("alice") });
+            node.tell(Input::Disconnected { peer: key("eve") });
+        }
+        node.answer(&dial);
+    }
+    assert_eq!(node.closed(), []);
 }
 
 #[test]

@@ -120,9 +120,18 @@ impl Engine {
         if connections == 1 {
             self.schedule.discover_at = now;
         }
-        // A feeler that came through stays if it is needed.
+        if lane == Some(Lane::Feeler) {
+            self.relieve_scout(peer);
+        }
+    }
+
+    /// A feeler that got through stays until the next one does: so everybody has a connection that
+    /// leads to nobody in particular, and no circle of friends loses touch with the rest.
+    fn relieve_scout(&mut self, next: PeerKey) {
+        let before = self.links.relieve_scout(next);
+        // It stays on if it is needed.
         let spare = self.links.outbound() > self.config.reserve();
-        if lane == Some(Lane::Feeler) && spare && self.links.peers() > self.config.target {
+        if let Some(peer) = before.filter(|_| spare && self.links.peers() > self.config.target) {
             let reason = DisconnectReason::FeelerDone;
             self.outputs.push_back(Output::Disconnect { peer, reason });
         }

@@ -67,7 +67,7 @@ fn look<'a>(peers: impl Iterator<Item = &'a PeerRecord>) -> Look {
         assert!(known.observed && known.last_success.is_some());
         let dial = known.dial_ms.expect("dialled");
         dials.push(dial);
-        // A feeler leaves before the first ping is back.
+        // Some were not connected for long enough to be pinged.
         ratios.extend(record.evidence.latency_ms.map(|rtt| dial / rtt));
     }
     assert!(ratios.len() >= 8, "{} were pinged", ratios.len());

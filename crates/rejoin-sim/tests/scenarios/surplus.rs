@@ -14,7 +14,7 @@ fn the_crowd_of_one_network_goes_and_everybody_else_stays() {
         sim.run_for(secs(60));
         come(&mut sim, CROWD);
         sim.run_for(secs(60));
-        assert_eq!(sim.status().connections, 80);
+        assert_trimmed(&sim);
         let gone: Vec<_> = before
             .iter()
             .filter(|peer| !sim.is_connected(peer))
@@ -38,7 +38,7 @@ fn a_flood_does_not_push_out_who_was_here_before_it() {
             sim.run_for(secs(10));
             assert!(sim.status().outbound >= 4);
         }
-        assert_eq!(sim.status().connections, 80);
+        assert_trimmed(&sim);
         let stayed = DIVERSE.filter(|id| sim.is_connected(&key(&sim, *id)));
         assert!(stayed.count() >= DIVERSE.len() * 9 / 10);
     });
@@ -55,7 +55,7 @@ fn who_is_let_go_does_not_come_and_go_all_the_time() {
         sim.run_for(secs(1_800));
         let dials = sim.dials_made().0 - before;
         assert!(dials <= 16, "{dials} dials, though we have all we want"); // feelers
-        assert_eq!(sim.status().connections, 80);
+        assert_trimmed(&sim);
     });
 }
 
@@ -79,6 +79,13 @@ fn at_home_with_neighbours(seed: u64) -> Sim {
     settle(&mut sim);
     sim.run_for(secs(60));
     sim
+}
+
+/// There are as many connections as after trimming, and perhaps a feeler that got through since.
+#[track_caller]
+fn assert_trimmed(sim: &Sim) {
+    let connections = sim.status().connections;
+    assert!((80..=81).contains(&connections), "{connections}");
 }
 
 fn come(sim: &mut Sim, who: std::ops::Range<usize>) {
