@@ -48,6 +48,7 @@ pub mod restart;
 pub mod shelf;
 pub mod shell;
 pub mod sim;
+pub mod swarm;
 pub mod trace;
 pub mod world;
 
@@ -56,5 +57,6 @@ pub use past::{Deaths, Past, Scene};
 pub use restart::{Contestant, Figures, Restart, Setting};
 pub use shelf::{Disk, Shelf};
 pub use sim::{EPOCH, Sim, SimConfig};
+pub use swarm::Swarm;
 pub use trace::Trace;
 pub use world::{Host, HostId, HostState, Terrain, World};

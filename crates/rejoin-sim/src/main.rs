@@ -1,4 +1,4 @@
-//! The command: `restart` measures, `trace` shows one run. Nothing is decided here.
+//! The command: `restart` and `swarm` measure, `trace` shows one run. Nothing is decided here.
 
 use std::process::ExitCode;
 
@@ -6,19 +6,24 @@ use lexopt::{Arg, Parser, ValueExt};
 use rejoin_sim::{
     Figures, Scene, Setting, SimConfig, report,
     restart::{LIMIT, WANTED},
+    swarm::Story,
 };
+use serde::Serialize;
 
 const USAGE: &str = "\
-Measures how fast a node gets back into a simulated network.
+Measures how fast a node gets back into a simulated network, and how many find each other.
 
 usage: rejoin-sim restart [--seeds N] [--json]
        rejoin-sim trace [--seed N] [--dead SHARE] [--churn] [--cold]
+       rejoin-sim swarm [--nodes N] [--seed N] [--churn] [--json]
+       rejoin-sim introducer [--nodes N] [--seed N] --json
 
   --seeds N      how many restarts per setting (1000)
   --json         figures for programs
-  --seed N       which restart to show (0)
+  --nodes N      how many nodes run the real engine (1000)
+  --seed N       which restart to show, which swarm to grow (0)
   --dead SHARE   how many of the remembered peers are dead, from 0 to 1 (0.5)
-  --churn        they went as peers go, the long-lived last
+  --churn        they went as peers go, the long-lived last; of a swarm: half is replaced in an hour
   --cold         without the memory
 ";
 
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
 struct Wish {
     seeds: u64,
     json: bool,
+    nodes: usize,
     seed: u64,
     dead: f64,
     churn: bool,
@@ -51,6 +57,7 @@ fn run() -> Result<String, lexopt::Error> {
     let mut wish = Wish {
         seeds: 1_000,
         json: false,
+        nodes: 1_000,
         seed: 0,
         dead: 0.5,
         churn: false,
@@ -60,6 +67,7 @@ fn run() -> Result<String, lexopt::Error> {
         match arg {
             Arg::Long("seeds") => wish.seeds = parser.value()?.parse()?,
             Arg::Long("json") => wish.json = true,
+            Arg::Long("nodes") => wish.nodes = parser.value()?.parse()?,
             Arg::Long("seed") => wish.seed = parser.value()?.parse()?,
             Arg::Long("dead") => wish.dead = parser.value()?.parse::<f64>()?.clamp(0.0, 1.0),
             Arg::Long("churn") => wish.churn = true,
@@ -72,8 +80,10 @@ fn run() -> Result<String, lexopt::Error> {
     match command.as_deref() {
         Some("restart") => Ok(restart(&wish)),
         Some("trace") => Ok(trace(&wish)),
-        Some(other) => Err(format!("{other:?} is no command; try restart or trace").into()),
-        None => Err("say what to do: restart or trace".into()),
+        Some("swarm") => Ok(swarm(&wish)),
+        Some("introducer") => Ok(introducer(&wish)),
+        Some(other) => Err(format!("{other:?} is no command; try restart, trace or swarm").into()),
+        None => Err("say what to do: restart, trace or swarm".into()),
     }
 }
 
@@ -84,10 +94,34 @@ fn restart(wish: &Wish) -> String {
         all.push(Figures::of(setting, wish.seeds));
     }
     if wish.json {
-        let json = serde_json::to_string_pretty(&all);
-        return json.expect("figures are plain data") + "\n";
+        return json(&all);
     }
     report::table(&all)
+}
+
+fn swarm(wish: &Wish) -> String {
+    let figures = story(wish).run();
+    if wish.json {
+        return json(&figures);
+    }
+    figures.table()
+}
+
+fn introducer(wish: &Wish) -> String {
+    json(&story(wish).run().introducer())
+}
+
+fn story(wish: &Wish) -> Story {
+    Story {
+        nodes: wish.nodes,
+        seed: wish.seed,
+        churn: wish.churn,
+    }
+}
+
+fn json(figures: &impl Serialize) -> String {
+    let json = serde_json::to_string_pretty(figures);
+    json.expect("figures are plain data") + "\n"
 }
 
 fn trace(wish: &Wish) -> String {

@@ -1,0 +1,440 @@
+//! A swarm: up to some ten thousand real engines that talk to each other, on one virtual clock. One
+//! seed gives one run. [`Sim`](crate::Sim) shows one node in detail; this shows what comes of all of
+//! them together.
+//!
+//! Every node runs [`Engine`] with the default configuration. What an adapter would do for it stands
+//! in `shell`, what becomes of connections in `link`. Simplified: every node can be reached at one
+//! public address; a commit is acknowledged and dropped, so nobody restarts with a memory; pings are
+//! sent to everybody connected at once, four times a minute; a node tells its gossip to at most 8 of
+//! the connected, chosen as gossipsub grafts its mesh, and gossipsub's own control messages are left
+//! out. Loss, firewalls and full lines are left out as in the rest of this crate.
+
+mod company;
+pub mod experiment;
+mod graph;
+mod link;
+pub mod load;
+mod places;
+mod report;
+mod shell;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use rejoin_core::{
+    AskId, Command, Config, DialId, Engine, Envelope, Input, LocalNetwork, Rumour, Snapshot, Time,
+};
+
+pub use company::{GROWN_AFTER, WANTED};
+pub use experiment::{Figures, Story};
+pub use places::NodeId;
+
+use crate::{
+    chance::{self, Subject},
+    sim::EPOCH,
+    trace::Trace,
+};
+use company::{Company, Watched};
+use link::{Flight, Link};
+use load::{Load, Loads, Row};
+use places::Places;
+
+/// What a node is up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It does what its engine says.
+    Honest,
+    /// It runs an engine, but whenever it tells of peers, they are strangers that never lived.
+    Liar,
+    /// It has no engine. It takes every connection, and whoever asks is told of its accomplices.
+    Intruder,
+}
+
+/// Many nodes on one network.
+#[derive(Debug)]
+pub struct Swarm {
+    seed: u64,
+    now: Time,
+    places: Places,
+    nodes: Vec<Node>,
+    queue: BTreeMap<(Time, u64), Happening>,
+    queued: u64,
+    links_made: u64,
+    asked: u64,
+    strangers: u32,
+    loads: Loads,
+    trace: Option<Trace>,
+}
+
+/// Whether a node can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It runs.
+    Up,
+    /// Its machine is there, its program is not.
+    Refuses,
+    /// Nothing comes back.
+    Silent,
+}
+
+#[derive(Debug)]
+struct Node {
+    role: Role,
+    state: State,
+    engine: Option<Box<Engine>>,
+    links: BTreeMap<NodeId, Link>,
+    flights: BTreeMap<DialId, Flight>,
+    /// Questions to be answered, with the connection they came over.
+    questions: BTreeMap<AskId, (NodeId, u64)>,
+    /// Whom it has asked and not heard from since.
+    waiting: BTreeSet<NodeId>,
+    /// How many questions it has asked, and rounds of gossip told.
+    asked: u32,
+    told: u32,
+    wake_at: Option<Time>,
+    pings: u32,
+    company: Company,
+    /// How many questions it had asked, and rounds told, once it was well connected.
+    effort: Option<Effort>,
+    minute: Load,
+}
+
+/// What a node had to do until it was well connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// When it was.
+    pub at: Time,
+    /// How long that took after its start.
+    pub took: Duration,
+    /// Peers it had asked for others.
+    pub questions: u32,
+    /// Rounds of gossip it had told.
+    pub rounds: u32,
+}
+
+/// What is to happen.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A node starts, and knows one other, if anybody.
+    Starts(NodeId, Option<NodeId>),
+    /// It goes without a word.
+    Goes(NodeId),
+    /// Its engine wants to be called.
+    Wakes(NodeId),
+    /// It pings everybody it is connected to.
+    Pings(NodeId),
+    /// A dial ends.
+    DialEnds(NodeId, DialId),
+    /// It dials somebody, whatever an engine would say.
+    Intrudes(NodeId, NodeId),
+    /// Something reaches a node over a connection, if that still works.
+    Arrives(NodeId, Sender, Message),
+    /// A node notices that a connection is gone.
+    Noticed(NodeId, Sender),
+}
+
+/// The other end, and which of all connections it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sender {
+    peer: NodeId,
+    link: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Message {
+    Identify,
+    Ask(Option<Envelope>),
+    Tell(Vec<Envelope>),
+    Gossip(Arc<[Rumour]>),
+}
+
+/// How often a node pings, and how many pings make a minute.
+const PING_EVERY: Duration = crate::shell::PING_EVERY;
+const PINGS_PER_MINUTE: u32 = 4;
+
+impl Swarm {
+    /// Nobody is there yet.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            now: EPOCH,
+            places: Places::new(seed),
+            nodes: Vec::new(),
+            queue: BTreeMap::new(),
+            queued: 0,
+            links_made: 0,
+            asked: 0,
+            strangers: 0,
+            loads: Loads::default(),
+            trace: None,
+        }
+    }
+
+    /// Writes down what happens. Only for small swarms: it costs far more than the swarm itself.
+    #[must_use]
+    pub fn traced(mut self) -> Self {
+        self.trace = Some(Trace::default());
+        self
+    }
+
+    /// What happened so far, if it was to be written down.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// How many nodes there ever were, also those yet to come.
+    pub fn size(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// One more honest node, which starts after a while and knows one other only, if anybody.
+    pub fn join(&mut self, wait: Duration, introducer: Option<NodeId>) -> NodeId {
+        self.settle(Role::Honest, None, wait, introducer)
+    }
+
+    /// One more node of any role, somewhere or in a given /16.
+    pub fn settle(
+        &mut self,
+        role: Role,
+        prefix: Option<[u8; 2]>,
+        wait: Duration,
+        introducer: Option<NodeId>,
+    ) -> NodeId {
+        let id = self.places.settle(prefix);
+        self.nodes.push(Node {
+            role,
+            state: State::Refuses,
+            engine: None,
+            links: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            asked: 0,
+            told: 0,
+            wake_at: None,
+            pings: 0,
+            company: Company::new(self.now),
+            effort: None,
+            minute: Load::default(),
+        });
+        self.after(wait, Happening::Starts(id, introducer));
+        id
+    }
+
+    /// So many honest nodes start in any order within a second, each knowing one other: nobody knows
+    /// everybody, whoever one knows may not have started yet, and there is no server.
+    pub fn plant(&mut self, count: usize) {
+        let mut rng = self.rng(Subject::Fate, NodeId(u32::MAX), 0);
+        for nth in 0..count {
+            let other = (nth > 0).then(|| NodeId(rng.u32(..nth as u32)));
+            self.join(Duration::from_millis(rng.u64(..1_000)), other);
+        }
+    }
+
+    /// A node goes after a while, without a word.
+    pub fn leave(&mut self, wait: Duration, id: NodeId) {
+        self.after(wait, Happening::Goes(id));
+    }
+
+    /// A node connects to another after a while, whatever an engine would say.
+    pub fn intrude(&mut self, wait: Duration, intruder: NodeId, victim: NodeId) {
+        self.after(wait, Happening::Intrudes(intruder, victim));
+    }
+
+    /// The honest nodes that are running.
+    pub fn honest(&self) -> impl Iterator<Item = NodeId> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes
+            .filter(|(_, node)| is_honest(node))
+            .map(|(index, _)| NodeId(index as u32))
+    }
+
+    /// The engine of a running node.
+    ///
+    /// # Panics
+    /// If it is not running, or has none.
+    #[track_caller]
+    pub fn engine(&self, id: NodeId) -> &Engine {
+        let engine = self.nodes[id.index()].engine.as_deref();
+        engine.expect("the node is running")
+    }
+
+    /// How long ago it started, if it has.
+    pub fn age(&self, id: NodeId) -> Duration {
+        self.nodes[id.index()].company.age(self.now)
+    }
+
+    /// How many honest nodes it has a working connection to.
+    pub fn company(&self, id: NodeId) -> usize {
+        self.nodes[id.index()].company.now()
+    }
+
+    /// How many connections it believes to have, of whatever kind.
+    pub fn links(&self, id: NodeId) -> usize {
+        self.nodes[id.index()].links.len()
+    }
+
+    /// What it took until it had the company it wants; `None` if it never had.
+    pub fn effort(&self, id: NodeId) -> Option<Effort> {
+        self.nodes[id.index()].effort
+    }
+
+    /// What every full minute of every node came to since the last call.
+    pub fn take_loads(&mut self) -> Vec<Row> {
+        let loads = std::mem::take(&mut self.loads);
+        loads.sum_up()
+    }
+
+    /// Begins to watch everybody's company anew.
+    pub fn watch(&mut self) {
+        for node in &mut self.nodes {
+            node.company.watch(self.now);
+        }
+    }
+
+    /// The nodes whose company one is in, while it is.
+    fn friends(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        let links = self.nodes[id.index()].links.iter();
+        links
+            .filter(move |(peer, link)| self.works(id, **peer, link.number))
+            .map(|(peer, _)| *peer)
+            .filter(|peer| is_honest(&self.nodes[peer.index()]))
+    }
+
+    fn watched(&self, id: NodeId) -> Watched {
+        self.nodes[id.index()].company.so_far(self.now)
+    }
+
+    /// Runs for a while.
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(due) = self.queue.first_entry() {
+            let (at, _) = *due.key();
+            if at > end {
+                break;
+            }
+            let happening = due.remove();
+            self.now = at;
+            self.happens(happening);
+        }
+        self.now = end;
+    }
+
+    /// Runs until the wish comes true, looking ten times a second; `None` if it does not in time.
+    pub fn run_until(&mut self, limit: Duration, wish: impl Fn(&Self) -> bool) -> Option<Duration> {
+        const LOOK_EVERY: Duration = Duration::from_millis(100);
+        let began = self.now;
+        loop {
+            let took = self.now.since(began);
+            if wish(self) {
+                return Some(took);
+            }
+            if took >= limit {
+                return None;
+            }
+            self.run_for(LOOK_EVERY);
+        }
+    }
+
+    fn happens(&mut self, happening: Happening) {
+        self.note(|| format!("{happening:?}"));
+        match happening {
+            Happening::Starts(id, introducer) => self.starts(id, introducer),
+            Happening::Goes(id) => self.goes(id),
+            Happening::Wakes(id) => self.wakes(id),
+            Happening::Pings(id) => self.pings(id),
+            Happening::DialEnds(id, dial) => self.dial_ends(id, dial),
+            Happening::Intrudes(intruder, victim) => self.intrudes(intruder, victim),
+            Happening::Arrives(id, sender, message) => self.arrives(id, sender, message),
+            Happening::Noticed(id, sender) => self.noticed(id, sender),
+        }
+    }
+
+    fn starts(&mut self, id: NodeId, introducer: Option<NodeId>) {
+        let now = self.now;
+        let seed = self.rng(Subject::Engine, id, 0).u64(..);
+        let address = self.places.address(id);
+        let node = &mut self.nodes[id.index()];
+        node.state = State::Up;
+        node.company = Company::new(now);
+        let first =
+            PING_EVERY.mul_f64(chance::rng(self.seed, Subject::Notice, u64::from(id.0), 0).f64());
+        self.after(first, Happening::Pings(id));
+        let node = &mut self.nodes[id.index()];
+        match node.role {
+            Role::Intruder => return,
+            Role::Honest | Role::Liar => {}
+        }
+        let config = Config {
+            me: Some(id.key()),
+            ..Config::default()
+        };
+        node.engine = Some(Box::new(Engine::new(
+            config,
+            Snapshot::default(),
+            now,
+            seed,
+        )));
+        let networks = address.ip().map(|ip| LocalNetwork::new(ip, 32));
+        let mut inputs = VecDeque::from([Input::Moved {
+            own: vec![address],
+            networks: networks.into_iter().collect(),
+            place: None,
+        }]);
+        inputs.extend(introducer.map(|introducer| {
+            Input::Command(Command::Connect {
+                peer: Some(introducer.key()),
+                addresses: vec![self.places.address(introducer)],
+            })
+        }));
+        self.tell_all(id, inputs);
+    }
+
+    fn goes(&mut self, id: NodeId) {
+        if self.nodes[id.index()].state != State::Up {
+            return;
+        }
+        let machine_stays = self.rng(Subject::Fate, id, 1).bool();
+        let state = if machine_stays {
+            State::Refuses
+        } else {
+            State::Silent
+        };
+        self.break_all(id, state);
+        let node = &mut self.nodes[id.index()];
+        node.state = state;
+        node.engine = None;
+        node.links.clear();
+        node.flights.clear();
+        node.questions.clear();
+        node.waiting.clear();
+    }
+
+    fn rng(&self, subject: Subject, id: NodeId, nth: u64) -> Rng {
+        chance::rng(self.seed, subject, u64::from(id.0), nth)
+    }
+
+    fn after(&mut self, wait: Duration, happening: Happening) {
+        self.queued += 1;
+        self.queue.insert((self.now + wait, self.queued), happening);
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.line(self.now, what());
+        }
+    }
+}
+
+fn is_honest(node: &Node) -> bool {
+    node.role == Role::Honest && node.engine.is_some()
+}
