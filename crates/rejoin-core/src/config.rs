@@ -88,6 +88,11 @@ pub struct Config {
     /// A lost connection stops being an anchor after this, if others stayed up.
     pub anchor_grace: Duration,
 
+    /// How long a peer stays out that misbehaved so much that it was sent away.
+    pub sent_away_for: Duration,
+    /// How long a peer stays out that misbehaved so much that it was banned.
+    pub banned_for: Duration,
+
     /// Silent dials in a row, with nothing connected, after which the fault must be ours.
     pub outage_after: usize,
     /// Dials in a row for which our own machine knew no way, after which the fault is ours for sure.
@@ -163,6 +168,9 @@ impl Default for Config {
             seen_every: Duration::from_secs(30),  // a score does not change by less
             stale_after: Duration::from_secs(20), // libp2p pings every 15 s
             anchor_grace: MINUTE,                 // links of one outage die within about a minute
+
+            sent_away_for: MINUTE * 10, // by then half of what was held against it is gone
+            banned_for: HOUR,           // by then no more than a sixty-fourth of it is left
 
             outage_after: 24, // with nine in ten dead and half of those refusing: one in 10,000
             unreachable_after: 12, // a first burst

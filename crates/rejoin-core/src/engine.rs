@@ -26,6 +26,7 @@ use crate::{
     output::{Event, Output, Timeout},
     reach::Reach,
     record::{PeerRecord, Pool},
+    reputation,
     retention::PruneReport,
     scene::Scene,
     score::{self, Explanation},
@@ -156,7 +157,7 @@ impl Engine {
                 teller,
                 peers,
             } => self.heard(now, &source, teller, peers),
-            Input::Judged { peer, deed } => self.book.judged(now, &peer, deed),
+            Input::Judged { peer, deed } => self.judged(now, peer, deed),
             Input::Moved {
                 own,
                 networks,
@@ -267,9 +268,16 @@ impl Engine {
         self.book.iter()
     }
 
-    /// The `k` proven peers with the highest score, the best first.
+    /// The `k` proven peers with the highest rank, the best first; what they did lately does not
+    /// count here.
     pub fn best(&self, k: usize) -> Vec<&PeerRecord> {
         self.book.best(k)
+    }
+
+    /// How we stand to a peer, from −100 to 1; see [`reputation::standing`]. A stranger is at 0.
+    pub fn standing(&self, key: &PeerKey, now: Time) -> f64 {
+        let record = self.book.get(key);
+        record.map_or(0.0, |record| reputation::standing(record, now))
     }
 
     /// One peer's record.

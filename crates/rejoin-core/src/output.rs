@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{address::Address, changes::Changes, key::PeerKey, time::Time};
+use crate::{
+    address::Address, changes::Changes, key::PeerKey, reputation::Consequence, time::Time,
+};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +100,8 @@ pub enum DisconnectReason {
     FeelerDone,
     /// Nothing came from it since the machine woke.
     Stale,
+    /// It did what nobody should.
+    Misbehaved,
 }
 
 /// Something worth telling.
@@ -133,6 +137,13 @@ pub enum Event {
     },
     /// Retention forgot or demoted peers.
     Pruned(crate::retention::PruneReport),
+    /// A peer did more than is tolerated.
+    Misbehaved {
+        /// Who.
+        peer: PeerKey,
+        /// What it has brought upon itself.
+        consequence: Consequence,
+    },
     /// What had to be put right in what was loaded.
     Repaired {
         /// Values that made no sense, such as times ahead of now.

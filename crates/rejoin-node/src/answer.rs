@@ -248,7 +248,7 @@ impl PeerRow {
             pool: record.pool(),
             connected,
             pinned: record.control.pinned,
-            blocked_until: ms(record.control.blocked_until.filter(|until| *until > now)),
+            blocked_until: ms(record.blocked_until(now)),
             bootstrap: record.role.bootstrap,
             latency_ms: evidence.latency_ms,
             first_seen: record.first_seen.as_millis(),

@@ -8,7 +8,8 @@ use libp2p::{
     multiaddr::Protocol, swarm::SwarmEvent,
 };
 use rejoin::{
-    Behaviour, Command, Config, DialTrace, Event, PeerKey, PeerRecord, Setup, Source, Status, Time,
+    Behaviour, Command, Config, Consequence, DialTrace, Event, PeerKey, PeerRecord, Setup, Source,
+    Status, Time,
 };
 use rejoin_core::{
     record::ADDRESSES_MAX,
@@ -259,6 +260,19 @@ impl Daemon {
                 lasted_ms: millis(lasted),
             }),
             Event::Pruned(report) => self.tell(pruned(&report)),
+            Event::Misbehaved { peer, consequence } => {
+                let record = self.swarm.behaviour().memory.peer(peer);
+                let until = record.and_then(|record| record.blocked_until(now()));
+                self.tell(News::Misbehaved {
+                    peer: peer.to_string(),
+                    consequence: match consequence {
+                        Consequence::Spared => "spared",
+                        Consequence::SentAway => "sent_away",
+                        Consequence::Banned => "banned",
+                    },
+                    out_for_ms: until.map(|until| millis(until.since(now()))),
+                });
+            }
             Event::Repaired { values } => self.tell(News::Repaired { values }),
             Event::Discover => self.discover(),
             _ => {} // `Event` is non-exhaustive
