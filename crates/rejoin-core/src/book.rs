@@ -13,6 +13,7 @@ use crate::{
     addresses,
     backoff::Backoff,
     changes::{Changes, Counts, PeerDelta},
+    choose::{self, Choice},
     config::Config,
     decay::{self, Decayed, Penalty},
     hosts,
@@ -109,16 +110,12 @@ impl Book {
     /// The `k` proven peers of the highest rank, the best first.
     pub fn best(&self, k: usize) -> Vec<&PeerRecord> {
         let proven = self.iter().filter(|record| record.pool() == Pool::Proven);
-        let mut ranked: Vec<_> = proven.map(|record| (score::rank(record), record)).collect();
-        let better = |a: &(f64, &PeerRecord), b: &(f64, &PeerRecord)| {
-            b.0.total_cmp(&a.0).then_with(|| a.1.key.cmp(&b.1.key))
-        };
-        if k < ranked.len() {
-            ranked.select_nth_unstable_by(k, better);
-            ranked.truncate(k);
-        }
-        ranked.sort_by(better);
-        ranked.into_iter().map(|(_, record)| record).collect()
+        let ranked = proven.map(|record| Choice {
+            worth: score::rank(record),
+            record,
+        });
+        let best = choose::highest(ranked, k).into_iter();
+        best.map(|choice| choice.record).collect()
     }
 
     /// How many there are.

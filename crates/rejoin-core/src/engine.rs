@@ -16,6 +16,7 @@ use fastrand::Rng;
 
 use crate::{
     book::{self, Book},
+    choose::{Choice, Chooser, Purpose},
     config::Config,
     dialer::{Dialer, Flight},
     input::{AddressFailure, Command, Input},
@@ -274,6 +275,17 @@ impl Engine {
         self.book.best(k)
     }
 
+    /// The `k` peers that suit a purpose best, the best first; fewer if fewer do at all.
+    pub fn best_for(&self, purpose: Purpose, k: usize, now: Time) -> Vec<Choice<'_>> {
+        self.chooser(purpose, now).best(self.book.iter(), k)
+    }
+
+    /// Why a peer suits a purpose as well as it does; `None` if it is unknown.
+    pub fn explain_for(&self, key: &PeerKey, purpose: Purpose, now: Time) -> Option<Explanation> {
+        let record = self.book.get(key)?;
+        Some(self.chooser(purpose, now).explain(record))
+    }
+
     /// How we stand to a peer, from −100 to 1; see [`reputation::standing`]. A stranger is at 0.
     pub fn standing(&self, key: &PeerKey, now: Time) -> f64 {
         let record = self.book.get(key);
@@ -319,6 +331,15 @@ impl Engine {
     /// The limits in force.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    fn chooser(&self, purpose: Purpose, now: Time) -> Chooser<'_> {
+        let survival = &self.book.memory().survival;
+        Chooser {
+            purpose,
+            survival,
+            now,
+        }
     }
 
     /// The dialer, what it sees, and what it draws from.

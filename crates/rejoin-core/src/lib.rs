@@ -7,6 +7,7 @@ mod addresses;
 pub mod backoff;
 mod book;
 pub mod changes;
+pub mod choose;
 pub mod config;
 pub mod decay;
 mod dialer;
@@ -39,6 +40,7 @@ mod unsaved;
 
 pub use address::{Address, AddressError, Transport};
 pub use changes::{Changes, Counts, PeerDelta};
+pub use choose::{Choice, Purpose, PurposeError};
 pub use config::Config;
 pub use engine::{Engine, Snapshot};
 pub use input::{AddressFailure, Command, Connected, Deed, Direction, Failure, Identified, Input};

@@ -1,4 +1,4 @@
-//! What a peer's deeds bring upon it.
+//! What a peer's deeds bring upon it, and whom they recommend for what.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::*;
 use rejoin_core::{
     Command, Config, Consequence, Deed, Direction, DisconnectReason, Event, Identified, Input,
-    Lane, Output, Scope, Severity, Snapshot,
+    Lane, Output, Purpose, Scope, Severity, Snapshot,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -162,6 +162,36 @@ fn a_stranger_is_not_judged() {
     judge(&mut node, "eve", ATTACK, 9);
     assert!(node.engine.peer(&key("eve")).is_none());
     assert_eq!(node.engine.standing(&key("eve"), node.now), 0.0);
+}
+
+#[test]
+fn the_best_for_a_purpose_leave_out_who_is_banned_or_does_not_serve_it() {
+    let mut peers = friends(6);
+    for relay in [1, 3, 5] {
+        peers[relay].role.relay = true;
+    }
+    let mut node = Node::new(peers);
+    let names = |node: &Node, purpose| -> Vec<String> {
+        let best = node.engine.best_for(purpose, 9, node.now);
+        best.iter()
+            .map(|choice| choice.record.key.to_string())
+            .collect()
+    };
+    assert_eq!(names(&node, Purpose::Relay), ["p1", "p3", "p5"]);
+    judge(&mut node, "p1", ATTACK, 2);
+    assert_eq!(names(&node, Purpose::Relay), ["p3", "p5"]);
+    assert_eq!(names(&node, Purpose::Storage).len(), 5);
+    node.tell(Input::Judged {
+        peer: key("p4"),
+        deed: Deed::TransferOk {
+            bytes_in: 4 << 30,
+            bytes_out: 0,
+        },
+    });
+    assert_eq!(names(&node, Purpose::Bulk)[0], "p4");
+    let best = node.engine.best_for(Purpose::Bulk, 1, node.now)[0];
+    let told = node.engine.explain_for(&key("p4"), Purpose::Bulk, node.now);
+    assert_eq!(told.unwrap().score, best.worth);
 }
 
 fn judge(node: &mut Node, name: &str, deed: Deed, times: usize) {

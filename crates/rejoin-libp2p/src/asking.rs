@@ -5,8 +5,8 @@ use std::{net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, identify, ping};
 use rejoin_core::{
-    Address, AddressError, Command, Deed, DialTrace, Explanation, Input, LocalNetwork, PeerKey,
-    PeerRecord, Severity, Source, Status, retention::PruneReport,
+    Address, AddressError, Choice, Command, Deed, DialTrace, Explanation, Input, LocalNetwork,
+    PeerKey, PeerRecord, Purpose, Severity, Source, Status, retention::PruneReport,
 };
 
 use crate::{behaviour::Behaviour, way};
@@ -221,6 +221,17 @@ impl Behaviour {
     /// −20 times the `app_specific_weight` gossipsub ignores whom we would send away.
     pub fn standing(&self, peer: PeerId) -> f64 {
         self.engine.standing(&peer.into(), self.clock.peek())
+    }
+
+    /// The `k` peers in memory that suit a purpose best, the best first, connected or not.
+    pub fn best_for(&self, purpose: Purpose, k: usize) -> Vec<Choice<'_>> {
+        self.engine.best_for(purpose, k, self.clock.peek())
+    }
+
+    /// Why a peer suits a purpose as well as it does; `None` if it is unknown.
+    pub fn explain_for(&self, peer: PeerId, purpose: Purpose) -> Option<Explanation> {
+        self.engine
+            .explain_for(&peer.into(), purpose, self.clock.peek())
     }
 
     /// What the retention rules would do now, and why.

@@ -8,8 +8,8 @@ use libp2p::{
     multiaddr::Protocol, swarm::SwarmEvent,
 };
 use rejoin::{
-    Behaviour, Command, Config, Consequence, DialTrace, Event, PeerKey, PeerRecord, Setup, Source,
-    Status, Time,
+    Behaviour, Choice, Command, Config, Consequence, DialTrace, Event, Explanation, PeerKey,
+    PeerRecord, Purpose, Setup, Source, Status, Time,
 };
 use rejoin_core::{
     record::ADDRESSES_MAX,
@@ -453,6 +453,15 @@ impl Mind for Daemon {
 
     fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
         self.swarm.behaviour().memory.peers()
+    }
+
+    fn best_for(&self, purpose: Purpose, k: usize) -> Vec<Choice<'_>> {
+        self.swarm.behaviour().memory.best_for(purpose, k)
+    }
+
+    fn explain_for(&self, peer: &PeerKey, purpose: Purpose) -> Option<Explanation> {
+        let memory = &self.swarm.behaviour().memory;
+        memory.explain_for(peer.peer_id()?, purpose)
     }
 
     fn timeline(&self) -> impl Iterator<Item = &DialTrace> {
