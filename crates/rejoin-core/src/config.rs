@@ -86,10 +86,10 @@ pub struct Config {
     pub sleep_gap: Duration,
     /// A sign of life is written down if the last one written down is older than this.
     pub seen_every: Duration,
+    /// A connection over which nothing came for so long sleeps: it counts no more.
+    pub sleeps_after: Duration,
     /// A connection over which nothing came for so long is dead.
     pub stale_after: Duration,
-    /// A browser's connection over which nothing came for so long sleeps: it counts no more.
-    pub browser_sleeps_after: Duration,
     /// A browser's connection over which nothing came for so long is dead.
     pub browser_stale_after: Duration,
     /// A connection from before a sleep of our own machine that stays silent for so long afterwards
@@ -99,6 +99,11 @@ pub struct Config {
     pub reconnect_jitter: Duration,
     /// A lost connection stops being an anchor after this, if others stayed up.
     pub anchor_grace: Duration,
+
+    /// How long a peer stays out that misbehaved so much that it was sent away.
+    pub sent_away_for: Duration,
+    /// How long a peer stays out that misbehaved so much that it was banned.
+    pub banned_for: Duration,
 
     /// Silent dials in a row, with nothing connected, after which the fault must be ours.
     pub outage_after: usize,
@@ -232,12 +237,15 @@ impl Default for Config {
             save_timeout: MINUTE,                 // a disk that needs longer will not answer
             sleep_gap: MINUTE,                    // the shell never naps longer than 30 s
             seen_every: Duration::from_secs(30),  // a score does not change by less
-            stale_after: MINUTE * 3,              // twelve pings
-            browser_sleeps_after: Duration::from_secs(75), // Chrome wakes hidden tabs each minute
-            browser_stale_after: MINUTE * 5,      // guess: who looks elsewhere for longer is gone
-            wake_grace: Duration::from_secs(20),  // libp2p pings every 15 s
+            sleeps_after: Duration::from_secs(75), // five pings; Chrome wakes hidden tabs each minute
+            stale_after: MINUTE * 3,               // twelve pings
+            browser_stale_after: MINUTE * 5,       // guess: who looks elsewhere for longer is gone
+            wake_grace: Duration::from_secs(20),   // libp2p pings every 15 s
             reconnect_jitter: Duration::from_secs(2), // a thousand clients: one every 2 ms
-            anchor_grace: MINUTE,                 // links of one outage die within about a minute
+            anchor_grace: MINUTE,                  // links of one outage die within about a minute
+
+            sent_away_for: MINUTE * 10, // by then half of what was held against it is gone
+            banned_for: HOUR,           // by then no more than a sixty-fourth of it is left
 
             outage_after: 24, // with nine in ten dead and half of those refusing: one in 10,000
             unreachable_after: 12, // a first burst

@@ -19,6 +19,7 @@ use fastrand::Rng;
 
 use crate::{
     book::{self, Book},
+    choose::{Choice, Chooser, Purpose},
     config::Config,
     dialer::{Dialer, Flight},
     exchange::Exchange,
@@ -30,6 +31,7 @@ use crate::{
     output::{Event, Output, Timeout},
     reach::Reach,
     record::{PeerRecord, Pool},
+    reputation,
     retention::PruneReport,
     scene::Scene,
     score::{self, Explanation},
@@ -186,7 +188,7 @@ impl Engine {
             Input::PeersTold { peer, words } => self.peers_told(now, &peer, words),
             Input::PeersNotTold { peer } => self.exchange.was_barren(now, &peer, &self.config),
             Input::Gossiped { peer, words } => self.gossiped(now, &peer, words),
-            Input::Judged { peer, deed } => self.book.judged(now, &peer, deed),
+            Input::Judged { peer, deed } => self.judged(now, peer, deed),
             Input::Moved {
                 own,
                 networks,
@@ -304,9 +306,27 @@ impl Engine {
         self.book.iter()
     }
 
-    /// The `k` proven peers with the highest score, the best first.
+    /// The `k` proven peers with the highest rank, the best first; what they did lately does not
+    /// count here.
     pub fn best(&self, k: usize) -> Vec<&PeerRecord> {
         self.book.best(k)
+    }
+
+    /// The `k` peers that suit a purpose best, the best first; fewer if fewer do at all.
+    pub fn best_for(&self, purpose: Purpose, k: usize, now: Time) -> Vec<Choice<'_>> {
+        self.chooser(purpose, now).best(self.book.iter(), k)
+    }
+
+    /// Why a peer suits a purpose as well as it does; `None` if it is unknown.
+    pub fn explain_for(&self, key: &PeerKey, purpose: Purpose, now: Time) -> Option<Explanation> {
+        let record = self.book.get(key)?;
+        Some(self.chooser(purpose, now).explain(record))
+    }
+
+    /// How we stand to a peer, from −100 to 1; see [`reputation::standing`]. A stranger is at 0.
+    pub fn standing(&self, key: &PeerKey, now: Time) -> f64 {
+        let record = self.book.get(key);
+        record.map_or(0.0, |record| reputation::standing(record, now))
     }
 
     /// One peer's record.
@@ -348,6 +368,15 @@ impl Engine {
     /// The limits in force.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    fn chooser(&self, purpose: Purpose, now: Time) -> Chooser<'_> {
+        let survival = &self.book.memory().survival;
+        Chooser {
+            purpose,
+            survival,
+            now,
+        }
     }
 
     /// The dialer, what it sees, and what it draws from.

@@ -221,6 +221,9 @@ pub enum Deed {
     TransferFailed,
     /// It sent something invalid.
     InvalidData(Severity),
+    /// It broke a limit of a protocol: too many records at once, too many requests, a message too
+    /// large.
+    Overstepped,
 }
 
 /// What the user wants.
@@ -251,7 +254,7 @@ pub enum Command {
         /// How long.
         span: Duration,
     },
-    /// Deal with it again.
+    /// Deal with it again, and hold nothing against it that it did lately.
     Unblock(PeerKey),
     /// Forget it.
     Forget(PeerKey),

@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    address::Address, changes::Changes, input::AskId, key::PeerKey, signed::Envelope, time::Time,
+    address::Address, changes::Changes, input::AskId, key::PeerKey, reputation::Consequence,
+    signed::Envelope, time::Time,
 };
 
 /// What to do.
@@ -131,6 +132,8 @@ pub enum DisconnectReason {
     Stale,
     /// There are too many connections, and others are worth more.
     Surplus,
+    /// It did what nobody should.
+    Misbehaved,
 }
 
 /// Something worth telling.
@@ -166,6 +169,13 @@ pub enum Event {
     },
     /// Retention forgot or demoted peers.
     Pruned(crate::retention::PruneReport),
+    /// A peer did more than is tolerated.
+    Misbehaved {
+        /// Who.
+        peer: PeerKey,
+        /// What it has brought upon itself.
+        consequence: Consequence,
+    },
     /// What had to be put right in what was loaded.
     Repaired {
         /// Values that made no sense, such as times ahead of now.

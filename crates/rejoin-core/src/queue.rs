@@ -85,7 +85,11 @@ impl Queue {
         self.ready_at = None;
         self.candidates.clear();
         for record in scene.book.iter() {
-            if record.role.bootstrap || record.is_blocked(now) || scene.reach.is_me(&record.key) {
+            if record.role.bootstrap || scene.reach.is_me(&record.key) {
+                continue;
+            }
+            if let Some(until) = record.blocked_until(now) {
+                self.wake_at(until);
                 continue;
             }
             self.consider(scene, record, shown);

@@ -160,12 +160,13 @@ fn run(node: &mut Node, op: Op) {
             });
         }
         Op::Judge(who, deed) => {
-            let deed = match deed % 3 {
+            let deed = match deed % 4 {
                 0 => Deed::TransferOk {
                     bytes_in: u64::MAX,
                     bytes_out: 1,
                 },
                 1 => Deed::TransferFailed,
+                2 => Deed::Overstepped,
                 _ => Deed::InvalidData(Severity::Severe),
             };
             node.tell(Input::Judged {

@@ -58,7 +58,9 @@ fn mistake_13_a_penalty_outlives_the_next_update() {
     node.tell(Input::Received { peer: key("p0") });
     assert!(score(&node) < before / 2.0);
     node.tell(Input::Disconnected { peer: key("p0") });
+    node.pass(SECOND * 700); // until it is let in again
     node.come("p0");
+    assert!(node.engine.is_connected(&key("p0")));
     assert!(score(&node) < before / 2.0, "coming back is no excuse");
     let weight = node.record("p0").evidence.invalid_data.latest();
     node.tell(Input::Identified(Identified {
@@ -279,7 +281,7 @@ fn a_feeler_tests_hearsay_and_leaves() {
     let mut node = Node::with(config, Snapshot::default());
     node.come("alice");
     node.tell(heard(&["bob"]));
-    node.pass(SECOND * 121);
+    node.pass_talking(SECOND * 121, &["alice"]);
     let dial = node.dial_of("bob").expect("a feeler").clone();
     assert_eq!(dial.lane, Lane::Feeler);
     node.answer(&dial);

@@ -5,8 +5,8 @@ use std::{net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, identify, ping};
 use rejoin_core::{
-    Address, AddressError, Command, Deed, DialTrace, Explanation, Input, LocalNetwork, PeerKey,
-    PeerRecord, Severity, Source, Status, retention::PruneReport,
+    Address, AddressError, Choice, Command, Deed, DialTrace, Explanation, Input, LocalNetwork,
+    PeerKey, PeerRecord, Purpose, Severity, Source, Status, retention::PruneReport,
 };
 
 use crate::{behaviour::Behaviour, gossip, way};
@@ -92,7 +92,7 @@ impl Behaviour {
         self.command(Command::Block { peer, span });
     }
 
-    /// Deals with it again.
+    /// Deals with it again, and holds nothing against it that it did lately.
     pub fn unblock(&mut self, peer: PeerId) {
         self.command(Command::Unblock(peer.into()));
     }
@@ -138,9 +138,16 @@ impl Behaviour {
         self.judge(peer, Deed::TransferFailed);
     }
 
-    /// This peer sent something invalid.
+    /// This peer sent something invalid. Once what it did lately is more than is tolerated, its
+    /// connections are closed and it stays out for some time; see [`rejoin_core::reputation`].
     pub fn invalid_data(&mut self, peer: PeerId, severity: Severity) {
         self.judge(peer, Deed::InvalidData(severity));
+    }
+
+    /// This peer broke a limit of a protocol: too many records at once, too many requests, a message
+    /// too large.
+    pub fn overstepped(&mut self, peer: PeerId) {
+        self.judge(peer, Deed::Overstepped);
     }
 
     /// This peer sent us something: a sign of life.
@@ -213,6 +220,28 @@ impl Behaviour {
     /// Why a peer has the score it has; `None` if it is unknown.
     pub fn explain(&self, peer: PeerId) -> Option<Explanation> {
         self.engine.explain(&peer.into(), self.clock.peek())
+    }
+
+    /// How we stand to a peer, from −100 to 1: above zero its score, below zero what it did lately
+    /// that nobody should, −100 while we do not deal with it; a stranger is at 0.
+    ///
+    /// Made for gossipsub, whose application-specific score knows no range of its own: call
+    /// `gossipsub.set_application_score(&peer, memory.standing(peer))` for every connected peer once
+    /// a minute and upon [`Event::Misbehaved`](crate::Event::Misbehaved). With a gossip threshold of
+    /// −20 times the `app_specific_weight` gossipsub ignores whom we would send away.
+    pub fn standing(&self, peer: PeerId) -> f64 {
+        self.engine.standing(&peer.into(), self.clock.peek())
+    }
+
+    /// The `k` peers in memory that suit a purpose best, the best first, connected or not.
+    pub fn best_for(&self, purpose: Purpose, k: usize) -> Vec<Choice<'_>> {
+        self.engine.best_for(purpose, k, self.clock.peek())
+    }
+
+    /// Why a peer suits a purpose as well as it does; `None` if it is unknown.
+    pub fn explain_for(&self, peer: PeerId, purpose: Purpose) -> Option<Explanation> {
+        self.engine
+            .explain_for(&peer.into(), purpose, self.clock.peek())
     }
 
     /// What the retention rules would do now, and why.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use libp2p::PeerId;
-use rejoin_core::{Event as Told, PeerKey, retention::PruneReport};
+use rejoin_core::{Consequence, Event as Told, PeerKey, retention::PruneReport};
 
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,13 @@ pub enum Event {
     },
     /// Retention forgot or demoted peers.
     Pruned(PruneReport),
+    /// A peer did more than is tolerated.
+    Misbehaved {
+        /// Who.
+        peer: PeerId,
+        /// What it has brought upon itself.
+        consequence: Consequence,
+    },
     /// What had to be put right in what was loaded.
     Repaired {
         /// Values that made no sense, such as times ahead of now.
@@ -78,6 +85,10 @@ impl Event {
             Told::OutageBegan => Self::OutageBegan,
             Told::OutageEnded { lasted } => Self::OutageEnded { lasted },
             Told::Pruned(report) => Self::Pruned(report),
+            Told::Misbehaved { peer, consequence } => Self::Misbehaved {
+                peer: named(peer)?,
+                consequence,
+            },
             Told::Repaired { values } => Self::Repaired { values },
         })
     }

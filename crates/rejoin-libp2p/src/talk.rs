@@ -9,7 +9,7 @@ use libp2p::{
         Event as Happened, InboundFailure, Message, OutboundFailure, ResponseChannel,
     },
 };
-use rejoin_core::{Address, AskId, Deed, Envelope, Input, Severity, Word};
+use rejoin_core::{Address, AskId, Deed, Envelope, Input, Word};
 use serde_bytes::ByteBuf;
 
 use crate::{
@@ -107,7 +107,7 @@ impl Talk {
                 ..
             } if is_nonsense(&error) => Some(Input::Judged {
                 peer: peer.into(),
-                deed: Deed::InvalidData(Severity::Moderate),
+                deed: Deed::Overstepped,
             }),
             Happened::InboundFailure { .. } | Happened::ResponseSent { .. } => None,
         }

@@ -1,7 +1,7 @@
 //! Answers, as they travel: the JSON of the API and of `--json`, field by field in docs/json.md.
 //! Moments are milliseconds since the UNIX epoch, spans end in their unit.
 
-use rejoin::{Address, Explanation, PeerRecord, Pool, Status, Time};
+use rejoin::{Address, Explanation, PeerRecord, Pool, Purpose, Status, Time};
 use rejoin_core::{Lane, retention::PruneReport, score};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -101,6 +101,8 @@ pub struct PeerRow {
     pub peer: String,
     pub name: Option<String>,
     pub score: f64,
+    /// How well it suits the purpose asked for.
+    pub worth: Option<f64>,
     pub pool: Pool,
     pub connected: bool,
     pub pinned: bool,
@@ -128,6 +130,8 @@ pub struct PeerAnswer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WhyAnswer {
     pub peer: PeerRow,
+    #[serde(rename = "for")]
+    pub purpose: Option<Purpose>,
     pub score: f64,
     /// What is added up.
     pub terms: Vec<TermAnswer>,
@@ -251,10 +255,11 @@ impl PeerRow {
             peer: record.key.to_string(),
             name: record.display_name.as_ref().map(ToString::to_string),
             score: score::score(record, now),
+            worth: None,
             pool: record.pool(),
             connected,
             pinned: record.control.pinned,
-            blocked_until: ms(record.control.blocked_until.filter(|until| *until > now)),
+            blocked_until: ms(record.blocked_until(now)),
             bootstrap: record.role.bootstrap,
             latency_ms: evidence.latency_ms,
             first_seen: record.first_seen.as_millis(),
@@ -276,7 +281,7 @@ fn by_evidence(record: &PeerRecord) -> impl Iterator<Item = &Address> {
 }
 
 impl WhyAnswer {
-    pub fn new(peer: PeerRow, explanation: Explanation) -> Self {
+    pub fn new(peer: PeerRow, purpose: Option<Purpose>, explanation: Explanation) -> Self {
         let terms = |terms: Vec<score::Term>| {
             let term = |term: score::Term| TermAnswer {
                 name: term.name.into(),
@@ -288,6 +293,7 @@ impl WhyAnswer {
         };
         Self {
             peer,
+            purpose,
             score: explanation.score,
             terms: terms(explanation.terms),
             factors: terms(explanation.factors),

@@ -8,7 +8,8 @@ use libp2p::{
     kad, multiaddr::Protocol, swarm::SwarmEvent,
 };
 use rejoin::{
-    Behaviour, Command, Config, DialTrace, Event, PeerKey, PeerRecord, Setup, Source, Status, Time,
+    Behaviour, Choice, Command, Config, Consequence, DialTrace, Event, Explanation, PeerKey,
+    PeerRecord, Purpose, Setup, Source, Status, Time,
 };
 use rejoin_core::{
     record::ADDRESSES_MAX,
@@ -260,6 +261,19 @@ impl Daemon {
                 lasted_ms: millis(lasted),
             }),
             Event::Pruned(report) => self.tell(pruned(&report)),
+            Event::Misbehaved { peer, consequence } => {
+                let record = self.swarm.behaviour().memory.peer(peer);
+                let until = record.and_then(|record| record.blocked_until(now()));
+                self.tell(News::Misbehaved {
+                    peer: peer.to_string(),
+                    consequence: match consequence {
+                        Consequence::Spared => "spared",
+                        Consequence::SentAway => "sent_away",
+                        Consequence::Banned => "banned",
+                    },
+                    out_for_ms: until.map(|until| millis(until.since(now()))),
+                });
+            }
             Event::Repaired { values } => self.tell(News::Repaired { values }),
             Event::Gossip { message } => self.gossip(message),
             Event::Discover => self.discover(),
@@ -471,6 +485,15 @@ impl Mind for Daemon {
 
     fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
         self.swarm.behaviour().memory.peers()
+    }
+
+    fn best_for(&self, purpose: Purpose, k: usize) -> Vec<Choice<'_>> {
+        self.swarm.behaviour().memory.best_for(purpose, k)
+    }
+
+    fn explain_for(&self, peer: &PeerKey, purpose: Purpose) -> Option<Explanation> {
+        let memory = &self.swarm.behaviour().memory;
+        memory.explain_for(peer.peer_id()?, purpose)
     }
 
     fn timeline(&self) -> impl Iterator<Item = &DialTrace> {

@@ -1,7 +1,10 @@
 //! A memory without a node: read from its store, asked through the same engine a node runs, and
 //! written back. Nothing is dialled.
 
-use rejoin::{Command, Config, DialTrace, PeerKey, PeerRecord, Snapshot, Status, Time};
+use rejoin::{
+    Choice, Command, Config, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Snapshot,
+    Status, Time,
+};
 use rejoin_core::{Engine, Input, Output, retention::PruneReport};
 use rejoin_store::{Notice, PeerStore, StoreError};
 
@@ -103,6 +106,14 @@ impl Mind for Offline {
 
     fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
         self.engine.peers()
+    }
+
+    fn best_for(&self, purpose: Purpose, k: usize) -> Vec<Choice<'_>> {
+        self.engine.best_for(purpose, k, self.now)
+    }
+
+    fn explain_for(&self, peer: &PeerKey, purpose: Purpose) -> Option<Explanation> {
+        self.engine.explain_for(peer, purpose, self.now)
     }
 
     fn timeline(&self) -> impl Iterator<Item = &DialTrace> {

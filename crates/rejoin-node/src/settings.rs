@@ -3,10 +3,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{
+    ArgAction, Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
 use etcetera::app_strategy::{AppStrategy, AppStrategyArgs, choose_native_strategy};
 use libp2p::Multiaddr;
+use rejoin::Purpose;
 
 use crate::{
     demo,
@@ -58,8 +62,13 @@ pub enum Command {
     Status,
     /// Everybody in memory
     Peers(PeersArgs),
-    /// A peer's score, term by term
-    Why(PeerArgs),
+    /// A peer's score, or its worth for a purpose, term by term
+    Why {
+        #[command(flatten)]
+        who: PeerArgs,
+        #[command(flatten)]
+        what: PurposeArgs,
+    },
     /// Connect to a peer now
     Connect {
         /// Multiaddr, ip:port, host:port, or the name of a peer in memory
@@ -110,11 +119,21 @@ pub struct PeerArgs {
     pub peer: String,
 }
 
+/// One purpose, or none.
+#[derive(Args, Debug)]
+pub struct PurposeArgs {
+    /// What peers are wanted for
+    #[arg(long = "for", value_name = "PURPOSE", value_parser = purposes())]
+    pub purpose: Option<Purpose>,
+}
+
 #[derive(Args, Debug)]
 pub struct PeersArgs {
-    /// In what order
-    #[arg(long, value_enum, default_value_t)]
+    /// In what order; for a purpose it is the best first
+    #[arg(long, value_enum, default_value_t, conflicts_with = "purpose")]
     sort: Sort,
+    #[command(flatten)]
+    what: PurposeArgs,
     /// Only peers whose id, name, address or program contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -127,6 +146,7 @@ impl From<PeersArgs> for Query {
     fn from(args: PeersArgs) -> Self {
         Self {
             sort: args.sort,
+            purpose: args.what.purpose,
             filter: args.filter,
             limit: args.limit,
         }
@@ -233,6 +253,10 @@ fn everywhere() -> Vec<Multiaddr> {
         .collect()
 }
 
+fn purposes() -> impl TypedValueParser<Value = Purpose> {
+    PossibleValuesParser::new(Purpose::ALL.map(Purpose::name)).try_map(|text| text.parse())
+}
+
 fn bootstrap(text: &str) -> Result<Multiaddr, String> {
     let (address, peer) = read_address(text).ok_or(
         "write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…, 203.0.113.7:4001 or example.org:4001",
@@ -307,6 +331,8 @@ mod tests {
         refused(&["block", "alice"]);
         refused(&["block", "alice", "--for", "soon"]);
         refused(&["peers", "--sort", "beauty"]);
+        refused(&["peers", "--for", "beauty"]);
+        refused(&["peers", "--for", "relay", "--sort", "name"]);
     }
 
     fn up(flags: &[&str]) -> NodeSettings {

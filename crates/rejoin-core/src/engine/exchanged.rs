@@ -5,7 +5,7 @@ use crate::{
     input::{AskId, Deed, Word},
     key::PeerKey,
     output::Output,
-    record::{Pool, Severity},
+    record::Pool,
     signed::SignedPeer,
     source::Source,
     time::Time,
@@ -141,8 +141,7 @@ impl Engine {
 
     /// A peer broke a limit of the exchange: what it sent is dropped, and counts against it.
     fn overstepped(&mut self, now: Time, peer: &PeerKey) {
-        let deed = Deed::InvalidData(Severity::Moderate);
-        self.book.judged(now, peer, deed);
+        self.judged(now, peer.clone(), Deed::Overstepped);
     }
 }
 

@@ -7,13 +7,14 @@ use crate::{
     address::Address,
     book::{self, Meeting},
     dialer::Flight,
-    input::{AddressFailure, Connected, Direction, Failure},
+    input::{AddressFailure, Connected, Deed, Direction, Failure},
     key::PeerKey,
     links::Link,
     outage::Answer,
     output::{DialId, DisconnectReason, Event, Lane, Output},
     reach::Scope,
     record::{AddressRecord, PeerRecord},
+    reputation::Consequence,
     source::Source,
     sources::Sources,
     time::Time,
@@ -330,6 +331,28 @@ impl Engine {
         let dialled = self.links.get(peer).and_then(|link| link.dialled.clone());
         let measured = Some((rtt, dialled.as_ref()));
         self.book.seen(now, peer, measured, &self.config);
+    }
+
+    pub(super) fn judged(&mut self, now: Time, peer: PeerKey, deed: Deed) {
+        let Some(judgement) = self.book.judged(now, &peer, deed, &self.config) else {
+            return;
+        };
+        let Some(consequence) = judgement.consequence else {
+            return;
+        };
+        if judgement.is_news {
+            self.tell(Event::Misbehaved {
+                peer: peer.clone(),
+                consequence,
+            });
+        }
+        match consequence {
+            Consequence::Spared => {}
+            Consequence::SentAway | Consequence::Banned => {
+                self.send_away(now, peer, DisconnectReason::Misbehaved);
+                self.dialer.reorder();
+            }
+        }
     }
 
     pub(super) fn heard(

@@ -40,9 +40,11 @@ impl Engine {
                 });
                 self.send_away(now, peer, DisconnectReason::Blocked);
             }
-            Command::Unblock(peer) => self
-                .book
-                .decide(now, &peer, |control| control.blocked_until = None),
+            Command::Unblock(peer) => {
+                self.book
+                    .decide(now, &peer, |control| control.blocked_until = None);
+                self.book.forgive(now, &peer);
+            }
             Command::Forget(peer) => {
                 self.send_away(now, peer.clone(), DisconnectReason::Forgotten);
                 // Its connection may outlive the order to close it; it is nobody's from here on.
@@ -57,7 +59,7 @@ impl Engine {
         self.dialer.reorder();
     }
 
-    fn send_away(&mut self, now: Time, peer: PeerKey, reason: DisconnectReason) {
+    pub(super) fn send_away(&mut self, now: Time, peer: PeerKey, reason: DisconnectReason) {
         if let Some(dial) = self.dialer.dial_of(&peer) {
             self.cancel(now, dial);
         }

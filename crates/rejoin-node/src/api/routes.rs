@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use rejoin::Purpose;
 use serde::Deserialize;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -45,6 +46,12 @@ struct Who {
     /// In seconds.
     #[serde(default)]
     span_s: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct WhatFor {
+    #[serde(rename = "for")]
+    purpose: Option<Purpose>,
 }
 
 #[derive(Default, Deserialize)]
@@ -88,8 +95,14 @@ async fn peer(State(asks): State<Asks>, Path(peer): Path<String>) -> Response {
     put(asks, Ok(Question::Peer(peer))).await
 }
 
-async fn why(State(asks): State<Asks>, Path(peer): Path<String>) -> Response {
-    put(asks, Ok(Question::Why(peer))).await
+async fn why(
+    State(asks): State<Asks>,
+    Path(peer): Path<String>,
+    what: Result<UrlQuery<WhatFor>, QueryRejection>,
+) -> Response {
+    let what = what.map_err(|error| unreadable(error.body_text()));
+    let question = what.map(|UrlQuery(WhatFor { purpose })| Question::Why { peer, purpose });
+    put(asks, question).await
 }
 
 async fn timeline(State(asks): State<Asks>) -> Response {

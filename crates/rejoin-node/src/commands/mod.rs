@@ -36,7 +36,7 @@ pub fn run(line: CommandLine) -> Result<ExitCode, Failure> {
         Command::Demo(args) => return Ok(demo::run(args)),
         Command::Status => status::run(&place.settle()?, json)?,
         Command::Peers(args) => peers::run(&place.settle()?, args.into(), json)?,
-        Command::Why(who) => why::run(&place.settle()?, who.peer, json)?,
+        Command::Why { who, what } => why::run(&place.settle()?, who.peer, what.purpose, json)?,
         Command::Connect { target } => connect::run(&place.settle()?, &target, json)?,
         Command::Forget(who) => forget::run(&place.settle()?, who.peer, json)?,
         Command::Pin { who, undo } => pin::run(&place.settle()?, who.peer, undo, json)?,
