@@ -4,8 +4,9 @@
 //! asks each what is due. It keeps no facts of its own beside a few deadlines.
 //!
 //! Here are its surface and its parts; what each input changes stands in `happened`, what the user
-//! wants in `wanted`, what is due in `due`.
+//! wants in `wanted`, what is due in `due`, how sources are asked in `asking`.
 
+mod asking;
 mod due;
 mod happened;
 mod wanted;
@@ -18,6 +19,7 @@ use crate::{
     book::{self, Book},
     config::Config,
     dialer::{Dialer, Flight},
+    directory::Directory,
     input::{AddressFailure, Command, Input},
     key::PeerKey,
     links::Links,
@@ -63,25 +65,27 @@ pub struct Engine {
     outputs: VecDeque<Output>,
 }
 
-/// A dial that failed, and what to do about it once it is clear whose fault it was.
+/// What failed, and what to do about it once it is clear whose fault it was.
 #[derive(Clone, Debug)]
-struct Verdict {
-    flight: Flight,
-    failures: Vec<AddressFailure>,
+enum Verdict {
+    Dial(Flight, Vec<AddressFailure>),
+    Directory(Directory),
 }
 
 /// When what is due next.
 #[derive(Clone, Copy, Debug)]
 struct Schedule {
     now: Time,
-    /// Bootstrap servers join the race.
+    /// The first sources join the race.
     bootstrap_at: Time,
+    /// Since when, in this race, memory has been of no use: then the first sources join at once.
+    unaided_since: Option<Time>,
     check_at: Time,
     feeler_at: Time,
     discover_at: Time,
     prune_at: Time,
     pruned: Time,
-    /// Bootstrap servers were named in the last input, and more may follow: drawing among the
+    /// Sources were named in the last input, and more may follow: drawing among the
     /// first of them only would send everybody with the same list to its first entry.
     naming: bool,
     /// The target has been reached since connections were last missing.
@@ -101,6 +105,7 @@ impl Engine {
             schedule: Schedule {
                 now,
                 bootstrap_at: now + config.bootstrap_head_start,
+                unaided_since: None,
                 check_at: now + config.check_every,
                 feeler_at: now + config.feeler_every,
                 discover_at: now,
@@ -135,7 +140,13 @@ impl Engine {
         if now.since(before) > self.config.sleep_gap {
             self.woke(now);
         }
-        self.schedule.naming = matches!(input, Input::Command(Command::AddBootstrap { .. }));
+        let names = |command: &Command| {
+            matches!(
+                command,
+                Command::AddBootstrap { .. } | Command::AddDirectory(_)
+            )
+        };
+        self.schedule.naming = matches!(&input, Input::Command(command) if names(command));
         match input {
             Input::Tick => {}
             Input::Connected(connected) => self.connected(now, connected),
@@ -156,6 +167,7 @@ impl Engine {
                 teller,
                 peers,
             } => self.heard(now, &source, teller, peers),
+            Input::Consulted { ask, found } => self.consulted(now, ask, found),
             Input::Judged { peer, deed } => self.book.judged(now, &peer, deed),
             Input::Moved {
                 own,
@@ -207,13 +219,14 @@ impl Engine {
             saving,
             self.schedule
                 .naming
-                .then(|| due(now, "bootstrap servers, once all are named"))
+                .then(|| due(now, "sources, once all are named"))
                 .flatten(),
             self.dialer.timeout(now),
             probing
                 .filter(|_| missing)
                 .and_then(|at| due(at, "the next probe of our own line")),
-            racing.then(|| self.bootstrap_timeout()).flatten(),
+            racing.then(|| self.sources_timeout()).flatten(),
+            self.question_timeout(),
             self.dialer
                 .ready_at()
                 // Who is ready already waits for a place, not for a moment.

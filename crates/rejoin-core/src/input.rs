@@ -4,8 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use crate::{
     address::Address,
+    directory::Directory,
     key::PeerKey,
-    output::DialId,
+    output::{AskId, DialId},
     reach::{LocalNetwork, Scope},
     record::{ConnectionKind, PeerRecord, Severity},
     source::Source,
@@ -61,6 +62,14 @@ pub enum Input {
         /// Whom, and where they are said to be. All beyond
         /// [`Config::heard_max`](crate::Config::heard_max) are ignored.
         peers: Vec<(PeerKey, Vec<Address>)>,
+    },
+    /// What became of a [`Consult`](crate::Output::Consult).
+    Consulted {
+        /// Which.
+        ask: AskId,
+        /// Whom it named, and where these are said to be; or why it named nobody. Of more than
+        /// [`Config::heard_max`](crate::Config::heard_max) so many are drawn.
+        found: Result<Vec<(PeerKey, Vec<Address>)>, Failure>,
     },
     /// The application's judgement of what a peer did.
     Judged {
@@ -195,6 +204,8 @@ pub enum Command {
         /// Where.
         address: Address,
     },
+    /// Something else to ask for peers.
+    AddDirectory(Directory),
     /// Never forget this peer, and try it first.
     Pin(PeerKey),
     /// Treat it like any other again.

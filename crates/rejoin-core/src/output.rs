@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{address::Address, changes::Changes, key::PeerKey, time::Time};
+use crate::{address::Address, changes::Changes, directory::Directory, key::PeerKey, time::Time};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,15 @@ pub enum Output {
     /// Write this to the store and answer with [`Input::Committed`](crate::Input::Committed). There
     /// is at most one unanswered.
     Commit(Changes),
+    /// Ask this for peers and answer with [`Input::Consulted`](crate::Input::Consulted).
+    Consult {
+        /// The question's name.
+        ask: AskId,
+        /// What to ask.
+        directory: Directory,
+        /// After how long to give up.
+        within: Duration,
+    },
     /// Look for more peers by whatever means the program has beside us.
     Discover,
     /// Something worth telling.
@@ -35,6 +44,10 @@ pub enum Output {
 /// Names one dial, so that its answer finds its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub u64);
+
+/// Names one question to a directory, so that its answer finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
 
 /// One dial.
 #[derive(Clone, Debug, PartialEq)]

@@ -163,6 +163,7 @@ impl Behaviour {
                 Output::Dial(_)
                 | Output::CancelDial(_)
                 | Output::Disconnect { .. }
+                | Output::Consult { .. }
                 | Output::Discover
                 | Output::Event(_) => self.deferred.push_back(output),
             }
@@ -237,6 +238,15 @@ impl Behaviour {
                 self.save(changes);
                 None
             }
+            Output::Consult {
+                ask,
+                directory,
+                within,
+            } => Some(ToSwarm::GenerateEvent(Event::Consult {
+                ask,
+                directory,
+                within,
+            })),
             Output::Discover => Some(ToSwarm::GenerateEvent(Event::Discover)),
             Output::Event(event) => Event::told(event).map(ToSwarm::GenerateEvent),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use libp2p::PeerId;
-use rejoin_core::{Event as Told, PeerKey, retention::PruneReport};
+use rejoin_core::{AskId, Directory, Event as Told, PeerKey, retention::PruneReport};
 
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,16 @@ pub enum Event {
     Repaired {
         /// Values that made no sense, such as times ahead of now.
         values: usize,
+    },
+    /// Ask this for peers, and answer with [`Behaviour::consulted`](crate::Behaviour::consulted).
+    /// Comes only for what was named by [`Behaviour::add_directory`](crate::Behaviour::add_directory).
+    Consult {
+        /// The question's name.
+        ask: AskId,
+        /// What to ask.
+        directory: Directory,
+        /// After how long to give up.
+        within: Duration,
     },
     /// Too few peers are known: ask the other discovery behaviours of the swarm, such as Kademlia,
     /// if there are any. What they find is taken in by itself.

@@ -131,6 +131,9 @@ impl Sim {
                 self.tell(Input::Command(server));
             }
         }
+        for (directory, _) in self.config.directories.clone() {
+            self.tell(Input::Command(Command::AddDirectory(directory)));
+        }
         for batch in rest.chunks(LOAD_BATCH) {
             let input = Input::Loaded(batch.to_vec());
             self.after(LOAD_TIME, Happening::Tell { life, input });
@@ -167,6 +170,11 @@ impl Sim {
                 }
             }
             Output::Commit(changes) => self.commit(changes),
+            Output::Consult {
+                ask,
+                directory,
+                within,
+            } => self.consult(ask, directory, within),
             Output::Discover => self.discover(),
             Output::Event(event) => self.note_event(&event),
         }
