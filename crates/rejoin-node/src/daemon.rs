@@ -33,6 +33,7 @@ use crate::{
     refusal::Refusal,
     settings::NodeSettings,
     signals::Signals,
+    sources::Questions,
 };
 
 /// Questions waiting for the loop; it takes a fraction of a millisecond for each.
@@ -66,6 +67,7 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
             event = daemon.swarm.select_next_some() => daemon.on_event(event),
             Some(Ask { question, reply }) = inbox.recv() => daemon.answer(&question, reply),
             here = daemon.lookout.next() => daemon.moved(here),
+            Some((ask, found)) = daemon.questions.next() => daemon.memory().consulted(ask, found),
             () = until(deadline) => daemon.connects.give_up(now()),
             _ = signals.next() => break,
         }
@@ -84,6 +86,7 @@ struct Daemon {
     ports: Ports,
     connects: Connects,
     lookout: Lookout,
+    questions: Questions,
     /// More peers are wanted, but nobody is known yet who could be asked.
     searching: bool,
     settings: NodeSettings,
@@ -128,6 +131,7 @@ impl Daemon {
             ports: Ports::load(&place.folder),
             connects: Connects::default(),
             lookout,
+            questions: Questions::new(&settings),
             searching: false,
             settings,
             printer,
@@ -139,10 +143,14 @@ impl Daemon {
             daemon.tell(News::Notice { text });
         }
         daemon.listen()?;
-        for address in daemon.settings.bootstrap.clone() {
+        let sources = daemon.settings.sources.clone();
+        for address in sources.bootstrap {
             if let Err(error) = daemon.memory().add_bootstrap(address) {
                 print::aside(&format!("a bootstrap server is left out: {error}"));
             }
+        }
+        for directory in sources.directories {
+            daemon.memory().add_directory(directory);
         }
         Ok(daemon)
     }
@@ -260,6 +268,11 @@ impl Daemon {
             }),
             Event::Pruned(report) => self.tell(pruned(&report)),
             Event::Repaired { values } => self.tell(News::Repaired { values }),
+            Event::Consult {
+                ask,
+                directory,
+                within,
+            } => self.questions.begin(ask, directory, within),
             Event::Discover => self.discover(),
             _ => {} // `Event` is non-exhaustive
         }

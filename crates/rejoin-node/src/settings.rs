@@ -1,6 +1,8 @@
 //! The command line, the environment and the usual places, read once and turned into plain data.
 //! Nothing else in this program looks at any of them.
 
+mod sources;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -12,8 +14,10 @@ use crate::{
     demo,
     failure::Failure,
     folder::Folder,
-    question::{Query, Sort, read_address},
+    question::{Query, Sort},
 };
+
+pub use sources::SourceSettings;
 
 /// A peer-to-peer node that remembers: whom it met, who was good, and how to get back to them.
 #[derive(Debug, Parser)]
@@ -54,10 +58,16 @@ pub enum Command {
     Up(UpArgs),
     /// Show a network on this machine that stops and comes back
     Demo(demo::Args),
-    /// Connections, memory, storage, bootstrap servers; what the last return took
+    /// Connections, memory, storage, sources; what the last return took
     Status,
     /// Everybody in memory
-    Peers(PeersArgs),
+    #[command(args_conflicts_with_subcommands = true)]
+    Peers {
+        #[command(flatten)]
+        query: PeersArgs,
+        #[command(subcommand)]
+        what: Option<PeersCommand>,
+    },
     /// A peer's score, term by term
     Why(PeerArgs),
     /// Connect to a peer now
@@ -103,6 +113,28 @@ pub enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum PeersCommand {
+    /// Write a signed list of peers everybody can reach, for any web host to serve
+    Publish(PublishArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct PublishArgs {
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How long it is good
+    #[arg(long = "for", value_name = "SPAN", default_value = "30days", value_parser = humantime::parse_duration)]
+    pub good_for: Duration,
+    /// The network its peers live in
+    #[arg(long, value_name = "NAME", default_value = "main", value_parser = network, env = "REJOIN_NETWORK")]
+    pub network: String,
+    /// Include addresses on this machine and its networks, for a list that is not for everybody
+    #[arg(long)]
+    pub local: bool,
+}
+
 /// One peer.
 #[derive(Args, Debug)]
 pub struct PeerArgs {
@@ -138,9 +170,8 @@ pub struct UpArgs {
     /// Listen here; may be repeated [default: TCP, QUIC and WebSocket on every interface]
     #[arg(long, value_name = "MULTIADDR", action = ArgAction::Append)]
     listen: Vec<Multiaddr>,
-    /// Ask this server when memory does not suffice; may be repeated
-    #[arg(long, value_name = "ADDRESS", value_parser = bootstrap, action = ArgAction::Append)]
-    bootstrap: Vec<Multiaddr>,
+    #[command(flatten)]
+    sources: sources::SourceArgs,
     /// Connections wanted
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
     target: u16,
@@ -167,8 +198,8 @@ pub struct NodeSettings {
     pub listen: Vec<Multiaddr>,
     /// Whether the user chose these, so that one that fails is worth a word.
     pub listen_chosen: bool,
-    /// Whom to ask.
-    pub bootstrap: Vec<Multiaddr>,
+    /// Whom and what to ask.
+    pub sources: SourceSettings,
     /// Connections wanted.
     pub target: usize,
     /// The network's name.
@@ -206,7 +237,7 @@ impl UpArgs {
                 everywhere()
             },
             listen_chosen,
-            bootstrap: self.bootstrap,
+            sources: self.sources.settle(),
             target: self.target.into(),
             network: self.network,
         }
@@ -231,17 +262,6 @@ fn everywhere() -> Vec<Multiaddr> {
         })
         .map(|address| address.parse().expect("these are multiaddrs"))
         .collect()
-}
-
-fn bootstrap(text: &str) -> Result<Multiaddr, String> {
-    let (address, peer) = read_address(text).ok_or(
-        "write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…, 203.0.113.7:4001 or example.org:4001",
-    )?;
-    let address = address.multiaddr().clone();
-    Ok(match peer.and_then(|peer| peer.peer_id()) {
-        Some(peer) => address.with(libp2p::multiaddr::Protocol::P2p(peer)),
-        None => address,
-    })
 }
 
 /// It becomes a part of protocol names, so it is kept plain and short.
@@ -293,7 +313,12 @@ mod tests {
         assert!(node.place.folder.path().is_absolute());
         assert_eq!(node.place.store, "memory:");
         assert_eq!(node.listen.len(), 1);
-        let bootstrap: Vec<_> = node.bootstrap.iter().map(ToString::to_string).collect();
+        let bootstrap: Vec<_> = node
+            .sources
+            .bootstrap
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(bootstrap, ["/ip4/1.2.3.4/tcp/5", "/dns/seed.example/tcp/6"]);
         assert_eq!(node.target, 3);
     }

@@ -1,0 +1,70 @@
+//! Asks what the engine wants asked: lists behind URLs and so on, one file per kind. When, and what
+//! becomes of the answers, the engine decides.
+
+pub mod list;
+
+mod kept;
+mod url;
+
+use std::{sync::Arc, time::Duration};
+
+use libp2p::Multiaddr;
+use rejoin::{AskId, Directory, Failure};
+use tokio::task::JoinSet;
+
+use self::url::Fetcher;
+use crate::settings::{NodeSettings, SourceSettings};
+
+/// What was found: addresses that end in their peer's name, or why there are none.
+pub type Found = Result<Vec<Multiaddr>, Failure>;
+
+/// Questions that are being asked. The engine bounds how many there are, and each ends in time.
+#[derive(Debug)]
+pub struct Questions {
+    asking: JoinSet<(AskId, Found)>,
+    lists: Arc<Fetcher>,
+}
+
+impl Questions {
+    /// None yet.
+    pub fn new(settings: &NodeSettings) -> Self {
+        let NodeSettings {
+            sources: SourceSettings { signer, .. },
+            network,
+            place,
+            ..
+        } = settings;
+        let lists = Fetcher::new(*signer, network.clone(), place.folder.clone());
+        Self {
+            asking: JoinSet::new(),
+            lists: Arc::new(lists),
+        }
+    }
+
+    /// Begins to ask.
+    pub fn begin(&mut self, ask: AskId, directory: Directory, within: Duration) {
+        match directory {
+            Directory::Url(url) => {
+                let lists = Arc::clone(&self.lists);
+                self.asking
+                    .spawn_blocking(move || (ask, lists.fetch(&url, within)));
+            }
+            Directory::Dnsaddr { .. } | Directory::Rendezvous { .. } => {
+                self.asking
+                    .spawn(async move { (ask, Err(Failure::Unsupported)) });
+            }
+        }
+    }
+
+    /// The next that is answered; `None` while nothing is asked.
+    pub async fn next(&mut self) -> Option<(AskId, Found)> {
+        match self.asking.join_next().await? {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                // The engine gives it up by itself.
+                tracing::error!(%error, "asking a source broke off; please report this");
+                None
+            }
+        }
+    }
+}
