@@ -3,6 +3,7 @@
 
 pub mod list;
 
+mod dns;
 mod kept;
 mod url;
 
@@ -12,7 +13,7 @@ use libp2p::Multiaddr;
 use rejoin::{AskId, Directory, Failure};
 use tokio::task::JoinSet;
 
-use self::url::Fetcher;
+use self::{dns::Dns, url::Fetcher};
 use crate::settings::{NodeSettings, SourceSettings};
 
 /// What was found: addresses that end in their peer's name, or why there are none.
@@ -23,6 +24,7 @@ pub type Found = Result<Vec<Multiaddr>, Failure>;
 pub struct Questions {
     asking: JoinSet<(AskId, Found)>,
     lists: Arc<Fetcher>,
+    dns: Dns,
 }
 
 impl Questions {
@@ -38,6 +40,7 @@ impl Questions {
         Self {
             asking: JoinSet::new(),
             lists: Arc::new(lists),
+            dns: Dns::of_this_system(),
         }
     }
 
@@ -49,7 +52,13 @@ impl Questions {
                 self.asking
                     .spawn_blocking(move || (ask, lists.fetch(&url, within)));
             }
-            Directory::Dnsaddr { .. } | Directory::Rendezvous { .. } => {
+            Directory::Dnsaddr { name, peer } => {
+                let dns = self.dns.clone();
+                let peer = peer.and_then(|peer| peer.peer_id());
+                self.asking
+                    .spawn(async move { (ask, dns.ask(&name, peer, within).await) });
+            }
+            Directory::Rendezvous { .. } => {
                 self.asking
                     .spawn(async move { (ask, Err(Failure::Unsupported)) });
             }
