@@ -209,12 +209,6 @@ impl Sources {
         dialled.count()
     }
 
-    /// Whether a peer is only there to be asked, as a rendezvous server is.
-    pub fn is_directory(&self, peer: &PeerKey) -> bool {
-        let mut directories = self.list.iter().filter(|known| !known.kind.is_dialled());
-        directories.any(|known| known.peer() == Some(peer))
-    }
-
     /// A race begins anew, and with it every head start.
     pub fn race_anew(&mut self) {
         self.parts = Default::default();

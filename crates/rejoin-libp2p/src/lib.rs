@@ -22,5 +22,6 @@ mod way;
 pub use behaviour::{Behaviour, Blocked, Setup};
 pub use clock::now;
 pub use event::Event;
+pub use failure::failure_of_dial;
 pub use libp2p::identity::PublicKey;
 pub use shelf::{Answer, Shelf};

@@ -10,10 +10,13 @@ use libp2p::{
     dns, identify,
     identity::Keypair,
     kad::{self, BucketInserts, store::MemoryStore},
-    noise, quic,
-    swarm::NetworkBehaviour,
+    mdns, noise, quic,
+    rendezvous::{client, server},
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, websocket, yamux,
 };
+
+use crate::sources::rendezvous;
 
 /// Everything this node speaks.
 #[derive(NetworkBehaviour)]
@@ -23,8 +26,25 @@ pub struct Network {
     pub identify: identify::Behaviour,
     /// Finds strangers. It knows nobody but whom Rejoin has connected us to.
     pub kad: kad::Behaviour<MemoryStore>,
+    /// Asks rendezvous servers.
+    pub rendezvous: Toggle<client::Behaviour>,
+    /// Is one.
+    rendezvous_server: Toggle<server::Behaviour>,
+    /// Finds neighbours on the local network, and is found by them.
+    mdns: Toggle<mdns::tokio::Behaviour>,
     /// Remembers, and dials.
     pub memory: rejoin::Behaviour,
+}
+
+/// What not every node does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras {
+    /// Ask rendezvous servers.
+    pub rendezvous: bool,
+    /// Be one.
+    pub rendezvous_server: bool,
+    /// Find neighbours.
+    pub mdns: bool,
 }
 
 /// Connections at most: ten times what a node of the largest `--target` usually has, and well below
@@ -50,6 +70,7 @@ pub fn swarm(
     keypair: Keypair,
     network: &str,
     memory: rejoin::Behaviour,
+    extras: Extras,
 ) -> Result<Swarm<Network>, noise::Error> {
     let transport = transport(&keypair)?;
     let me = keypair.public().to_peer_id();
@@ -67,6 +88,9 @@ pub fn swarm(
                 .with_cache_size(0), // whom to remember is not its business
         ),
         kad: kademlia(me, network),
+        rendezvous: rendezvous::client_of(&keypair, extras.rendezvous),
+        rendezvous_server: rendezvous::server_of(extras.rendezvous_server),
+        mdns: neighbours(me, extras.mdns),
         memory,
     };
     let built = SwarmBuilder::with_existing_identity(keypair)
@@ -93,6 +117,18 @@ pub fn named_in(protocol_version: &str) -> Option<&str> {
 pub fn kad_protocol(network: &str) -> StreamProtocol {
     StreamProtocol::try_from_owned(format!("/rejoin/{network}/kad/1.0.0"))
         .expect("it begins with a slash")
+}
+
+/// Without multicast a node does without neighbours.
+fn neighbours(me: PeerId, wanted: bool) -> Toggle<mdns::tokio::Behaviour> {
+    let behaviour = wanted.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), me));
+    match behaviour.transpose() {
+        Ok(behaviour) => behaviour.into(),
+        Err(error) => {
+            tracing::warn!(%error, "neighbours on the local network will not be found");
+            None.into()
+        }
+    }
 }
 
 fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {

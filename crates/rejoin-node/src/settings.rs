@@ -170,6 +170,9 @@ pub struct UpArgs {
     /// Listen here; may be repeated [default: TCP, QUIC and WebSocket on every interface]
     #[arg(long, value_name = "MULTIADDR", action = ArgAction::Append)]
     listen: Vec<Multiaddr>,
+    /// Others reach this node here, such as through a port the router forwards; may be repeated
+    #[arg(long, value_name = "MULTIADDR", action = ArgAction::Append)]
+    external: Vec<Multiaddr>,
     #[command(flatten)]
     sources: sources::SourceArgs,
     /// Connections wanted
@@ -198,6 +201,8 @@ pub struct NodeSettings {
     pub listen: Vec<Multiaddr>,
     /// Whether the user chose these, so that one that fails is worth a word.
     pub listen_chosen: bool,
+    /// Where others reach us, as the user knows.
+    pub external: Vec<Multiaddr>,
     /// Whom and what to ask.
     pub sources: SourceSettings,
     /// Connections wanted.
@@ -229,15 +234,17 @@ impl UpArgs {
     /// Fills in what is usual.
     pub fn settle(self, place: Place) -> NodeSettings {
         let listen_chosen = !self.listen.is_empty();
+        let listen = if listen_chosen {
+            self.listen
+        } else {
+            everywhere()
+        };
         NodeSettings {
             place,
-            listen: if listen_chosen {
-                self.listen
-            } else {
-                everywhere()
-            },
+            sources: self.sources.settle(&listen),
+            listen,
             listen_chosen,
-            sources: self.sources.settle(),
+            external: self.external,
             target: self.target.into(),
             network: self.network,
         }

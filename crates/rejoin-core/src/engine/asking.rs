@@ -9,12 +9,18 @@ use crate::{
     key::PeerKey,
     output::{AskId, Lane, Output, Timeout},
     reach::Scope,
+    source::Source,
     sources::{Kind, Sources, Turn},
     time::Time,
 };
 
 impl Engine {
-    pub(super) fn add_directory(&mut self, directory: Directory) {
+    pub(super) fn add_directory(&mut self, now: Time, directory: Directory) {
+        // A rendezvous server is a server: there to be asked, not to be kept.
+        if let Directory::Rendezvous { peer, address } = &directory {
+            let source = Source::Bootstrap;
+            self.book.introduce(now, peer, address.clone(), &source);
+        }
         let breakers = &self.book.memory().sources;
         let breaker = breakers.get(&directory.name()).copied();
         self.sources.add_directory(directory, breaker, &self.config);

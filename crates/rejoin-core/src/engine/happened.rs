@@ -108,7 +108,6 @@ impl Engine {
             server: ours
                 .as_ref()
                 .is_some_and(|(_, flight)| flight.lane == Lane::Bootstrap)
-                || self.sources.is_directory(&peer)
                 || self
                     .book
                     .get(&peer)

@@ -29,7 +29,7 @@ impl Engine {
                 self.sources
                     .add_server(Kind::Manual, peer, address, breaker, &self.config);
             }
-            Command::AddDirectory(directory) => self.add_directory(directory),
+            Command::AddDirectory(directory) => self.add_directory(now, directory),
             Command::Pin(peer) => self
                 .book
                 .decide(now, &peer, |control| control.pinned = true),

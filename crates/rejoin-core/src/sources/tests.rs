@@ -216,7 +216,6 @@ fn a_rendezvous_server_is_asked_though_it_is_connected() {
         None,
         &config,
     );
-    assert!(sources.is_directory(&peer));
     let busy = |_: &PeerKey| true;
     assert!(sources.turn(T, &Kind::ALL, false, busy, &config).is_some());
     sources.forget(&peer);

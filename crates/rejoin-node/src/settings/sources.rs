@@ -5,7 +5,7 @@ use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use rejoin::{Directory, PeerKey};
 
 use super::CommandLine;
-use crate::question::read_address;
+use crate::{network::Extras, question::read_address};
 
 #[derive(Args, Debug)]
 pub struct SourceArgs {
@@ -20,6 +20,15 @@ pub struct SourceArgs {
     /// Believe only lists this peer has signed (`rejoin peers publish`); then http:// will do
     #[arg(long, value_name = "PEER")]
     peers_key: Option<PeerId>,
+    /// Ask this rendezvous server who else is there, and have it tell others of us; may be repeated
+    #[arg(long, value_name = "MULTIADDR", value_parser = rendezvous, action = ArgAction::Append)]
+    rendezvous: Vec<Directory>,
+    /// Be a rendezvous server for this network
+    #[arg(long)]
+    rendezvous_server: bool,
+    /// Neither look for neighbours on the local network nor be found by them
+    #[arg(long)]
+    no_mdns: bool,
 }
 
 /// Where to ask.
@@ -31,12 +40,14 @@ pub struct SourceSettings {
     pub directories: Vec<Directory>,
     /// Whose lists to believe; `None` for anybody's.
     pub signer: Option<PeerId>,
+    /// What the swarm needs for it.
+    pub extras: Extras,
 }
 
 impl SourceArgs {
     /// Sorts them. Ends the program as any nonsense on the command line does if a list could be
-    /// swapped on its way.
-    pub fn settle(self) -> SourceSettings {
+    /// swapped on its way. Who listens on this machine only has no neighbours.
+    pub fn settle(self, listen: &[Multiaddr]) -> SourceSettings {
         let plain = |directory: &&Directory| directory.to_string().starts_with("http://");
         if let Some(url) = self.peers_url.iter().find(plain)
             && self.peers_key.is_none()
@@ -54,9 +65,16 @@ impl SourceArgs {
             .into_iter()
             .partition(|address| dnsaddr(address).is_some());
         let names = names.iter().filter_map(dnsaddr);
+        let extras = Extras {
+            rendezvous: !self.rendezvous.is_empty(),
+            rendezvous_server: self.rendezvous_server,
+            mdns: !self.no_mdns && listen.iter().any(|it| !is_loopback(it)),
+        };
+        let directories = names.chain(self.rendezvous).chain(self.peers_url);
         SourceSettings {
             bootstrap,
-            directories: names.chain(self.peers_url).collect(),
+            directories: directories.collect(),
+            extras,
             signer: self.peers_key,
         }
     }
@@ -85,6 +103,23 @@ fn bootstrap(text: &str) -> Result<Multiaddr, String> {
     Ok(match peer.and_then(|peer| peer.peer_id()) {
         Some(peer) => address.with(Protocol::P2p(peer)),
         None => address,
+    })
+}
+
+fn rendezvous(text: &str) -> Result<Directory, String> {
+    match read_address(text) {
+        Some((address, Some(peer))) => Ok(Directory::Rendezvous { peer, address }),
+        Some((_, None)) | None => {
+            Err("write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…, with its name".into())
+        }
+    }
+}
+
+fn is_loopback(address: &Multiaddr) -> bool {
+    address.iter().next().is_some_and(|host| match host {
+        Protocol::Ip4(ip) => ip.is_loopback(),
+        Protocol::Ip6(ip) => ip.is_loopback(),
+        _ => false,
     })
 }
 
@@ -137,12 +172,26 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_are_looked_for_where_there_can_be_any() {
+        let mdns = |flags: &[&str], listen: &str| {
+            let line = Line::parse_from(["x"].iter().chain(flags));
+            let listen = [listen.parse().unwrap()];
+            line.sources.settle(&listen).extras.mdns
+        };
+        assert!(mdns(&[], "/ip4/0.0.0.0/tcp/0"));
+        assert!(!mdns(&["--no-mdns"], "/ip4/0.0.0.0/tcp/0"));
+        assert!(!mdns(&[], "/ip4/127.0.0.1/udp/0/quic-v1"));
+        assert!(!mdns(&[], "/ip6/::1/tcp/0"));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for flags in [
             ["--peers-url", "ftp://example.org/"],
             ["--peers-url", "example.org"],
             ["--peers-key", "alice"],
             ["--bootstrap", "nonsense"],
+            ["--rendezvous", "/ip4/8.8.4.4/tcp/1"],
         ] {
             let line = ["x"].iter().chain(&flags);
             assert!(Line::try_parse_from(line).is_err(), "{flags:?}");
@@ -150,6 +199,8 @@ mod tests {
     }
 
     fn settle(flags: &[&str]) -> SourceSettings {
-        Line::parse_from(["x"].iter().chain(flags)).sources.settle()
+        let listen = ["/ip4/127.0.0.1/tcp/1".parse().unwrap()];
+        let line = Line::parse_from(["x"].iter().chain(flags));
+        line.sources.settle(&listen)
     }
 }
