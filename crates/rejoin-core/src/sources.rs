@@ -7,11 +7,12 @@
 //! means.
 
 mod breaker;
-
-use std::fmt;
+mod kind;
+mod known;
 
 use fastrand::Rng;
 
+use self::known::{Asking, Known, What, directory_of, land, server_at};
 use crate::{
     address::Address,
     backoff::Backoff,
@@ -24,6 +25,8 @@ use crate::{
     time::Time,
 };
 
+pub use kind::Kind;
+
 /// Everything that can be asked.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -35,80 +38,10 @@ pub struct Sources {
     rng: Rng,
 }
 
-/// The kinds of sources, in the order in which they join a race.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Servers the user or the program named.
-    Manual,
-    /// Servers we remember.
-    Cached,
-    /// `/dnsaddr` names.
-    Dns,
-    /// Rendezvous servers.
-    Rendezvous,
-    /// Lists behind URLs.
-    Url,
-}
-
-impl Kind {
-    /// Every kind, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Manual,
-        Self::Cached,
-        Self::Dns,
-        Self::Rendezvous,
-        Self::Url,
-    ];
-
-    /// Whether its sources are dialled, rather than asked by the program.
-    pub fn is_dialled(self) -> bool {
-        match self {
-            Self::Manual | Self::Cached => true,
-            Self::Dns | Self::Rendezvous | Self::Url => false,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Manual => "manual",
-            Self::Cached => "cached",
-            Self::Dns => "dns",
-            Self::Rendezvous => "rendezvous",
-            Self::Url => "url",
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
     began: Option<Time>,
     turns: u32,
-}
-
-#[derive(Clone, Debug)]
-struct Known {
-    kind: Kind,
-    what: What,
-    breaker: Backoff,
-    /// It has said what it knows, and is not asked again before this.
-    again_at: Time,
-    asking: Asking,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum What {
-    Server {
-        peer: Option<PeerKey>,
-        address: Address,
-    },
-    Directory(Directory),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Asking {
-    Nothing,
-    Dial(DialId),
-    Consult(AskId, Time),
 }
 
 /// Whom to ask now.
@@ -452,7 +385,7 @@ impl Sources {
 
     /// The name of a server, under which its breaker is remembered.
     pub fn server_name(address: &Address) -> Text<640> {
-        Text::new(&address.to_string())
+        known::server_name(address)
     }
 
     /// Each source and its breaker, in the order in which they join a race.
@@ -470,68 +403,6 @@ impl Sources {
             })
             .collect()
     }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-impl Known {
-    fn name(&self) -> Text<640> {
-        match &self.what {
-            What::Server { address, .. } => Sources::server_name(address),
-            What::Directory(directory) => directory.name(),
-        }
-    }
-
-    fn peer(&self) -> Option<&PeerKey> {
-        match &self.what {
-            What::Server { peer, .. } => peer.as_ref(),
-            What::Directory(directory) => directory.peer(),
-        }
-    }
-
-    /// A server that is connected has been asked; a directory that is connected can be.
-    fn waits_for(&self, peer: &PeerKey, busy: &impl Fn(&PeerKey) -> bool) -> bool {
-        self.kind.is_dialled() && busy(peer)
-    }
-
-    fn is_ready(&self, now: Time, anyway: bool, busy: &impl Fn(&PeerKey) -> bool) -> bool {
-        let rests = !self.breaker.is_over(now) || now < self.again_at;
-        let waits = self.peer().is_some_and(|peer| self.waits_for(peer, busy));
-        self.asking == Asking::Nothing && (anyway || !rests) && !waits
-    }
-
-    /// Whether there is any hope in it at this moment.
-    fn may_help(&self, now: Time, busy: &impl Fn(&PeerKey) -> bool) -> bool {
-        self.asking != Asking::Nothing || self.is_ready(now, false, busy)
-    }
-
-    fn consulted_since(&self) -> Option<Time> {
-        match self.asking {
-            Asking::Consult(_, began) => Some(began),
-            Asking::Nothing | Asking::Dial(_) => None,
-        }
-    }
-}
-
-fn server_at<'a>(list: &'a mut [Known], at: &Address) -> Option<&'a mut Known> {
-    list.iter_mut()
-        .find(|known| matches!(&known.what, What::Server { address, .. } if address == at))
-}
-
-fn directory_of<'a>(list: &'a mut [Known], directory: &Directory) -> Option<&'a mut Known> {
-    list.iter_mut()
-        .find(|known| matches!(&known.what, What::Directory(it) if it == directory))
-}
-
-/// Takes the dial off the source it was meant for.
-fn land(list: &mut [Known], was: impl Fn(Asking) -> bool) -> Option<&mut Known> {
-    let known = list.iter_mut().find(|known| was(known.asking))?;
-    known.asking = Asking::Nothing;
-    Some(known)
 }
 
 /// The program has its own limit, and knows better what happened; ours is for one that forgot.
