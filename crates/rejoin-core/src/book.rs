@@ -565,8 +565,10 @@ impl Book {
 
     /// Remembers the breaker of a source.
     pub fn set_breaker(&mut self, now: Time, source: Text<640>, breaker: Backoff) {
-        self.memory.sources.insert(source, breaker);
-        self.unsaved.touch_memory(now);
+        if self.memory.sources.get(&source) != Some(&breaker) {
+            self.memory.sources.insert(source, breaker);
+            self.unsaved.touch_memory(now);
+        }
     }
 
     /// Whether a host may be dialled, or has failed too often lately.

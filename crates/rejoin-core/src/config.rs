@@ -59,7 +59,16 @@ pub struct Config {
     pub bootstrap_head_start: Duration,
     /// Places in the air kept free for whom bootstrap servers name, once these are asked.
     pub news_reserve: usize,
-    /// Bootstrap sources known.
+    /// How long each kind of sources has before the next one is asked too, and each DNS name,
+    /// rendezvous server or URL before the next of its kind.
+    pub source_head_start: Duration,
+    /// Questions to sources of one kind under way at once.
+    pub consults_max: usize,
+    /// How long such a question may take.
+    pub consult_timeout: Duration,
+    /// A source that has answered is not asked again before this.
+    pub consult_every: Duration,
+    /// Sources known.
     pub sources_max: usize,
     /// Bootstrap servers dialled at once.
     pub bootstrap_dials_max: usize,
@@ -222,8 +231,12 @@ impl Default for Config {
             hosts_max: 1_024,  // as many as there is hearsay
 
             bootstrap_head_start: Duration::from_secs(1), // three slow handshakes
-            news_reserve: 8,        // as many as we want; wind tunnel: 4 are too few
-            sources_max: 64,        // ten times what networks ship
+            news_reserve: 8, // as many as we want; wind tunnel: 4 are too few
+            source_head_start: Duration::from_millis(500), // a server is connected, or DNS has answered
+            consults_max: 4,                               // three may hang
+            consult_timeout: Duration::from_secs(10),      // TLS and 256 KiB over a bad mobile line
+            consult_every: MINUTE,                         // lists change by the hour
+            sources_max: 64,                               // ten times what networks ship
             bootstrap_dials_max: 2, // one may be dead; a thousand nodes must not dial them all
             breaker_failures: 5,    // as in the usual circuit breakers
             breaker_min: MINUTE,    // an operator restarts a server in about that

@@ -4,9 +4,10 @@
 //! asks each what is due. It keeps no facts of its own beside a few deadlines.
 //!
 //! Here are its surface and its parts; what each input changes stands in `happened`, what peers tell
-//! each other in `exchanged`, what the user wants in `wanted`, what is due in `due`, which connections
-//! last in `upkeep`.
+//! each other in `exchanged`, what the user wants in `wanted`, what is due in `due`, how sources are
+//! asked in `asking`, which connections last in `upkeep`.
 
+mod asking;
 mod due;
 mod exchanged;
 mod happened;
@@ -22,6 +23,7 @@ use crate::{
     choose::{Choice, Chooser, Purpose},
     config::Config,
     dialer::{Dialer, Flight},
+    directory::Directory,
     exchange::Exchange,
     input::{AddressFailure, Command, Input},
     key::PeerKey,
@@ -70,19 +72,21 @@ pub struct Engine {
     outputs: VecDeque<Output>,
 }
 
-/// A dial that failed, and what to do about it once it is clear whose fault it was.
+/// What failed, and what to do about it once it is clear whose fault it was.
 #[derive(Clone, Debug)]
-struct Verdict {
-    flight: Flight,
-    failures: Vec<AddressFailure>,
+enum Verdict {
+    Dial(Flight, Vec<AddressFailure>),
+    Directory(Directory),
 }
 
 /// When what is due next.
 #[derive(Clone, Copy, Debug)]
 struct Schedule {
     now: Time,
-    /// Bootstrap servers join the race.
+    /// The first sources join the race.
     bootstrap_at: Time,
+    /// Since when, in this race, memory has been of no use: then the first sources join at once.
+    unaided_since: Option<Time>,
     check_at: Time,
     feeler_at: Time,
     discover_at: Time,
@@ -92,7 +96,7 @@ struct Schedule {
     trim_at: Time,
     /// Not before this is a server asked whether there is anybody but those who came to us.
     second_opinion_at: Time,
-    /// Bootstrap servers were named in the last input, and more may follow: drawing among the
+    /// Sources were named in the last input, and more may follow: drawing among the
     /// first of them only would send everybody with the same list to its first entry.
     naming: bool,
     /// How far we have what we want.
@@ -123,6 +127,7 @@ impl Engine {
             schedule: Schedule {
                 now,
                 bootstrap_at: now + config.bootstrap_head_start,
+                unaided_since: None,
                 check_at: now + config.check_every,
                 feeler_at: now + config.feeler_every,
                 discover_at: now,
@@ -160,7 +165,13 @@ impl Engine {
         if now.since(before) > self.config.sleep_gap {
             self.woke(now);
         }
-        self.schedule.naming = matches!(input, Input::Command(Command::AddBootstrap { .. }));
+        let names = |command: &Command| {
+            matches!(
+                command,
+                Command::AddBootstrap { .. } | Command::AddDirectory(_)
+            )
+        };
+        self.schedule.naming = matches!(&input, Input::Command(command) if names(command));
         match input {
             Input::Tick => {}
             Input::Connected(connected) => self.connected(now, connected),
@@ -184,11 +195,16 @@ impl Engine {
                 peers,
             } => self.heard(now, &source, teller, peers),
             Input::Signed(own) => self.exchange.signed(own),
-            Input::PeersAsked { peer, ask, own } => self.peers_asked(now, &peer, ask, own),
+            Input::PeersAsked {
+                peer,
+                question,
+                own,
+            } => self.peers_asked(now, &peer, question, own),
             Input::PeersTold { peer, words } => self.peers_told(now, &peer, words),
             Input::PeersNotTold { peer } => self.exchange.was_barren(now, &peer, &self.config),
             Input::Gossiped { peer, words } => self.gossiped(now, &peer, words),
             Input::Judged { peer, deed } => self.judged(now, peer, deed),
+            Input::Consulted { ask, found } => self.consulted(now, ask, found),
             Input::Moved {
                 own,
                 networks,
@@ -240,13 +256,14 @@ impl Engine {
             saving,
             self.schedule
                 .naming
-                .then(|| due(now, "bootstrap servers, once all are named"))
+                .then(|| due(now, "sources, once all are named"))
                 .flatten(),
             self.dialer.timeout(now),
             probing
                 .filter(|_| missing)
                 .and_then(|at| due(at, "the next probe of our own line")),
-            racing.then(|| self.bootstrap_timeout()).flatten(),
+            racing.then(|| self.sources_timeout()).flatten(),
+            self.question_timeout(),
             self.dialer
                 .ready_at()
                 // Who is ready already waits for a place, not for a moment.

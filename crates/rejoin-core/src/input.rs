@@ -4,8 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use crate::{
     address::Address,
+    directory::Directory,
     key::PeerKey,
-    output::DialId,
+    output::{AskId, DialId},
     reach::{LocalNetwork, Scope},
     record::{ConnectionKind, PeerRecord, Severity},
     signed::SignedPeer,
@@ -71,7 +72,7 @@ pub enum Input {
         /// Who.
         peer: PeerKey,
         /// Names the question.
-        ask: AskId,
+        question: QuestionId,
         /// What it says of itself, if anything.
         own: Option<SignedPeer>,
     },
@@ -93,6 +94,14 @@ pub enum Input {
         peer: PeerKey,
         /// What it told, each with the number of hops it had come.
         words: Vec<(Word, u8)>,
+    },
+    /// What became of a [`Consult`](crate::Output::Consult).
+    Consulted {
+        /// Which.
+        ask: AskId,
+        /// Whom it named, and where these are said to be; or why it named nobody. Of more than
+        /// [`Config::heard_max`](crate::Config::heard_max) so many are drawn.
+        found: Result<Vec<(PeerKey, Vec<Address>)>, Failure>,
     },
     /// The application's judgement of what a peer did.
     Judged {
@@ -136,7 +145,7 @@ pub enum Word {
 
 /// Names one question of another peer, so that our answer finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AskId(pub u64);
+pub struct QuestionId(pub u64);
 
 /// A connection that has come up.
 #[derive(Clone, Debug, PartialEq)]
@@ -243,6 +252,8 @@ pub enum Command {
         /// Where.
         address: Address,
     },
+    /// Something else to ask for peers.
+    AddDirectory(Directory),
     /// Never forget this peer, and try it first.
     Pin(PeerKey),
     /// Treat it like any other again.

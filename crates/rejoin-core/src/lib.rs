@@ -11,6 +11,7 @@ pub mod choose;
 pub mod config;
 pub mod decay;
 mod dialer;
+pub mod directory;
 pub mod engine;
 pub mod exchange;
 mod health;
@@ -48,14 +49,16 @@ pub use address::{Address, AddressError, Transport};
 pub use changes::{Changes, Counts, PeerDelta};
 pub use choose::{Choice, Purpose, PurposeError};
 pub use config::{Config, ExchangeConfig};
+pub use directory::{Directory, DirectoryError};
 pub use engine::{Engine, Snapshot};
 pub use input::{
-    AddressFailure, AskId, Command, Connected, Deed, Direction, Failure, Identified, Input, Word,
+    AddressFailure, Command, Connected, Deed, Direction, Failure, Identified, Input, QuestionId,
+    Word,
 };
 pub use key::{PeerKey, PeerKeyError};
 pub use memory::{Memory, MemoryDelta};
 pub use netgroup::Netgroup;
-pub use output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Rumour, Timeout};
+pub use output::{AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Rumour, Timeout};
 pub use reach::{LocalNetwork, Scope};
 pub use record::{AddressRecord, Ban, ConnectionKind, Evidence, PeerRecord, Pool, Severity};
 pub use reputation::Consequence;

@@ -3,8 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    address::Address, changes::Changes, input::AskId, key::PeerKey, reputation::Consequence,
-    signed::Envelope, time::Time,
+    address::Address, changes::Changes, directory::Directory, input::QuestionId, key::PeerKey,
+    reputation::Consequence, signed::Envelope, time::Time,
 };
 
 /// What to do.
@@ -43,12 +43,21 @@ pub enum Output {
     /// Answer a peer that asked for others, perhaps with nothing.
     TellPeers {
         /// Which question.
-        ask: AskId,
+        question: QuestionId,
         /// Signed records, ours first.
         envelopes: Vec<Envelope>,
     },
     /// Tell every neighbour.
     Gossip(Vec<Rumour>),
+    /// Ask this for peers and answer with [`Input::Consulted`](crate::Input::Consulted).
+    Consult {
+        /// The question's name.
+        ask: AskId,
+        /// What to ask.
+        directory: Directory,
+        /// After how long to give up.
+        within: Duration,
+    },
     /// Look for more peers by whatever means the program has beside us.
     Discover,
     /// Something worth telling.
@@ -58,6 +67,10 @@ pub enum Output {
 /// Names one dial, so that its answer finds its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub u64);
+
+/// Names one question to a directory, so that its answer finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
 
 /// One dial.
 #[derive(Clone, Debug, PartialEq)]

@@ -28,7 +28,7 @@ pub struct Status {
     pub outage_since: Option<Time>,
     /// What the last restart, or the last return to the network, took.
     pub numbers: Numbers,
-    /// Each bootstrap source and its circuit breaker.
+    /// Each source and its circuit breaker, in the order in which they are asked.
     pub sources: Vec<SourceStatus>,
     /// How saving goes.
     pub storage: StorageStatus,
@@ -50,6 +50,8 @@ pub struct Numbers {
     pub target_ms: Option<u64>,
     /// Dials made.
     pub dials: u64,
+    /// Questions to DNS names, rendezvous servers and URLs.
+    pub consults: u64,
     /// Of these, dials of bootstrap servers.
     pub bootstrap_dials: u64,
     /// Connections with bootstrap servers that came of it.
@@ -71,11 +73,13 @@ impl Numbers {
     }
 }
 
-/// One bootstrap source.
+/// One source.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SourceStatus {
-    /// Its address in text.
+    /// Its address, name or URL.
     pub name: String,
+    /// `manual` or `cached` for a bootstrap server named or remembered; `dns`, `rendezvous`, `url`.
+    pub kind: &'static str,
     /// Its circuit breaker: `closed`, `open` or `half-open`.
     pub breaker: &'static str,
     /// Failures in a row.

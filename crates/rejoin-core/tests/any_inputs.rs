@@ -8,8 +8,9 @@ use std::time::Duration;
 use common::*;
 use proptest::prelude::*;
 use rejoin_core::{
-    AddressFailure, AskId, Command, Config, Deed, DialId, Direction, Envelope, Failure, Identified,
-    Input, Output, Scope, Severity, SignedPeer, Snapshot, Source, Word, exchange,
+    AddressFailure, AskId, Command, Config, Deed, DialId, Direction, Directory, Envelope, Failure,
+    Identified, Input, Output, QuestionId, Scope, Severity, SignedPeer, Snapshot, Source, Word,
+    exchange,
 };
 
 #[derive(Clone, Debug)]
@@ -25,6 +26,7 @@ enum Op {
     Hear(u8, Vec<u8>),
     Identify(u8, Vec<u16>),
     Ping(u8, u32),
+    Consulted(u64, u8, Vec<u8>),
     Judge(u8, u8),
     Command(u8, u8),
     Committed(bool),
@@ -51,6 +53,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..200)).prop_map(|(by, who)| Op::Hear(by, who)),
         1 => (any::<u8>(), prop::collection::vec(any::<u16>(), 0..40)).prop_map(|(who, at)| Op::Identify(who, at)),
         2 => (any::<u8>(), any::<u32>()).prop_map(|(who, ms)| Op::Ping(who, ms)),
+        3 => (0u64..12, 0u8..9, prop::collection::vec(any::<u8>(), 0..200))
+            .prop_map(|(ask, how, who)| Op::Consulted(ask, how, who)),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(who, deed)| Op::Judge(who, deed)),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(who, what)| Op::Command(who, what)),
         3 => any::<bool>().prop_map(Op::Committed),
@@ -159,6 +163,15 @@ fn run(node: &mut Node, op: Op) {
                 rtt,
             });
         }
+        Op::Consulted(ask, how, who) => {
+            let named = |who: &u8| (key(&name(*who)), vec![address(u16::from(*who) * 7)]);
+            let found = match how {
+                0..7 => Err(failure(how)),
+                _ => Ok(who.iter().map(named).collect()),
+            };
+            let ask = AskId(ask);
+            node.tell(Input::Consulted { ask, found });
+        }
         Op::Judge(who, deed) => {
             let deed = match deed % 4 {
                 0 => Deed::TransferOk {
@@ -177,7 +190,7 @@ fn run(node: &mut Node, op: Op) {
         Op::Command(who, what) => {
             let peer = key(&name(who));
             let address = address(u16::from(who));
-            node.command(match what % 9 {
+            node.command(match what % 11 {
                 0 => Command::Connect {
                     peer: Some(peer),
                     addresses: vec![address],
@@ -201,6 +214,10 @@ fn run(node: &mut Node, op: Op) {
                 },
                 6 => Command::Forget(peer),
                 7 => Command::Prune,
+                8 => Command::AddDirectory(Directory::Rendezvous { peer, address }),
+                9 => Command::AddDirectory(
+                    Directory::url(&format!("https://example.org/{who}")).unwrap(),
+                ),
                 _ => Command::SetTarget(usize::from(who % 20)),
             });
         }
@@ -234,7 +251,7 @@ fn run(node: &mut Node, op: Op) {
         Op::Sign(at) => node.tell(Input::Signed(signed(&name(3), at))),
         Op::Ask(who) => node.tell(Input::PeersAsked {
             peer: key(&name(who)),
-            ask: AskId(who.into()),
+            question: QuestionId(who.into()),
             own: Some(signed(&name(who), who)),
         }),
         Op::Tell(by, who) => node.tell(Input::PeersTold {

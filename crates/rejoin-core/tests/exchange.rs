@@ -4,8 +4,8 @@ mod common;
 
 use common::*;
 use rejoin_core::{
-    Address, AskId, Connected, ConnectionKind, Direction, Envelope, Failure, Identified, Input,
-    Output, PeerKey, PeerRecord, Rumour, Scope, SignedPeer, Snapshot, Source, Word, exchange,
+    Address, Connected, ConnectionKind, Direction, Envelope, Failure, Identified, Input, Output,
+    PeerKey, PeerRecord, QuestionId, Rumour, Scope, SignedPeer, Snapshot, Source, Word, exchange,
 };
 
 /// Somebody's own word. The envelope is no real one; the core never looks inside.
@@ -59,12 +59,15 @@ impl Node {
         self.others.clear();
         self.tell(Input::PeersAsked {
             peer: key(name),
-            ask: AskId(7),
+            question: QuestionId(7),
             own: None,
         });
         let answer = self.others.iter().find_map(|output| match output {
-            Output::TellPeers { ask, envelopes } => {
-                assert_eq!(*ask, AskId(7));
+            Output::TellPeers {
+                question,
+                envelopes,
+            } => {
+                assert_eq!(*question, QuestionId(7));
                 Some(envelopes.clone())
             }
             _ => None,
@@ -124,7 +127,7 @@ fn only_proven_peers_seen_lately_are_told_of() {
     node.speaker("bob", "/ip4/9.9.9.9/tcp/1");
     node.tell(Input::PeersAsked {
         peer: key("bob"),
-        ask: AskId(1),
+        question: QuestionId(1),
         own: Some(word("bob", 1, &[address(3)])),
     });
     node.speaker("carol", "/ip4/9.8.9.9/tcp/1");

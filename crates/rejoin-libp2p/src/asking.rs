@@ -5,8 +5,9 @@ use std::{net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, identify, ping};
 use rejoin_core::{
-    Address, AddressError, Choice, Command, Deed, DialTrace, Explanation, Input, LocalNetwork,
-    PeerKey, PeerRecord, Purpose, Severity, Source, Status, retention::PruneReport,
+    Address, AddressError, AskId, Choice, Command, Deed, DialTrace, Directory, Explanation,
+    Failure, Input, LocalNetwork, PeerKey, PeerRecord, Purpose, Severity, Source, Status,
+    retention::PruneReport,
 };
 
 use crate::{behaviour::Behaviour, gossip, way};
@@ -54,6 +55,21 @@ impl Behaviour {
         let (address, peer) = Address::split(address)?;
         self.command(Command::AddBootstrap { peer, address });
         Ok(())
+    }
+
+    /// Names something else to ask for peers. It is asked by the program, in answer to
+    /// [`Event::Consult`](crate::Event::Consult).
+    pub fn add_directory(&mut self, directory: Directory) {
+        self.command(Command::AddDirectory(directory));
+    }
+
+    /// What became of an [`Event::Consult`](crate::Event::Consult): whom the directory named, or why
+    /// it named nobody. A `/p2p/…` at the end of an address is the peer's name; addresses without
+    /// one, and those beyond what a record holds, are left out; the list itself is to be bounded by
+    /// whoever reads it.
+    pub fn consulted(&mut self, ask: AskId, found: Result<Vec<Multiaddr>, Failure>) {
+        let found = found.map(way::by_peer);
+        self.tell(Input::Consulted { ask, found });
     }
 
     /// Passes on what somebody told us of a peer. It is hearsay until we have met the peer.

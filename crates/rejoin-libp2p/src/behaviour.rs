@@ -192,6 +192,7 @@ impl Behaviour {
                 | Output::AskPeers { .. }
                 | Output::TellPeers { .. }
                 | Output::Gossip(_)
+                | Output::Consult { .. }
                 | Output::Discover
                 | Output::Event(_) => self.deferred.push_back(output),
             }
@@ -276,14 +277,26 @@ impl Behaviour {
                 self.ask(peer, own.as_ref());
                 None
             }
-            Output::TellPeers { ask, envelopes } => {
-                if let Some((channel, answer)) = self.talk.answer(ask, &envelopes) {
+            Output::TellPeers {
+                question,
+                envelopes,
+            } => {
+                if let Some((channel, answer)) = self.talk.answer(question, &envelopes) {
                     self.senses.answer(channel, answer);
                 }
                 None
             }
             Output::Gossip(rumours) => Some(ToSwarm::GenerateEvent(Event::Gossip {
                 message: gossip::write(rumours),
+            })),
+            Output::Consult {
+                ask,
+                directory,
+                within,
+            } => Some(ToSwarm::GenerateEvent(Event::Consult {
+                ask,
+                directory,
+                within,
             })),
             Output::Discover => Some(ToSwarm::GenerateEvent(Event::Discover)),
             Output::Event(event) => Event::told(event).map(ToSwarm::GenerateEvent),

@@ -26,6 +26,7 @@ mod word;
 pub use behaviour::{Behaviour, Blocked, Setup};
 pub use clock::now;
 pub use event::Event;
+pub use failure::failure_of_dial;
 pub use gossip::{GOSSIP_BYTES_MAX, gossip_topic};
 pub use libp2p::identity::Keypair;
 pub use shelf::{Answer, Shelf};

@@ -1,11 +1,13 @@
 //! libp2p's names for peers, addresses and connections in the engine's words.
 
+use std::collections::BTreeMap;
+
 use libp2p::{
     Multiaddr,
     core::{ConnectedPoint, Endpoint},
     multiaddr::Protocol,
 };
-use rejoin_core::{Address, ConnectionKind, PeerKey};
+use rejoin_core::{Address, ConnectionKind, PeerKey, record::ADDRESSES_MAX};
 
 /// The address at the other end, without the peer's own name. A connection is never passed over
 /// because its address is too long or has no words: it then comes from nowhere, and the engine does
@@ -27,6 +29,29 @@ pub(crate) fn stripped(address: &Multiaddr) -> Option<Address> {
 pub(crate) fn stripped_of(peer: &PeerKey, address: Multiaddr) -> Option<Address> {
     let (address, named) = Address::split(address).ok()?;
     named.is_none_or(|named| named == *peer).then_some(address)
+}
+
+/// Addresses that end in their peer's name, peer by peer in the order of their first mention. Those
+/// without a name, and those beyond what a record holds, are left out.
+pub(crate) fn by_peer(
+    addresses: impl IntoIterator<Item = Multiaddr>,
+) -> Vec<(PeerKey, Vec<Address>)> {
+    let mut places = BTreeMap::new();
+    let mut peers: Vec<(PeerKey, Vec<Address>)> = Vec::new();
+    for address in addresses {
+        let Ok((address, Some(peer))) = Address::split(address) else {
+            continue;
+        };
+        let place = *places.entry(peer.clone()).or_insert_with(|| {
+            peers.push((peer, Vec::new()));
+            peers.len() - 1
+        });
+        let known = &mut peers[place].1;
+        if known.len() < ADDRESSES_MAX && !known.contains(&address) {
+            known.push(address);
+        }
+    }
+    peers
 }
 
 /// How the connection reaches the peer.
@@ -95,6 +120,20 @@ mod tests {
         let at = |peer| format!("/ip4/1.2.3.4/tcp/80/p2p/{peer}").parse().unwrap();
         assert!(stripped_of(&alice.into(), at(alice)).is_some());
         assert!(stripped_of(&alice.into(), at(eve)).is_none());
+    }
+
+    #[test]
+    fn a_list_is_sorted_by_peer_and_bounded() {
+        let (alice, bob) = (PeerId::random(), PeerId::random());
+        let at = |port: u16, peer| format!("/ip4/1.2.3.4/tcp/{port}/p2p/{peer}");
+        let mut list = vec![at(1, alice), at(2, bob), "/ip4/1.2.3.4/tcp/3".into()];
+        list.extend((1..20).map(|port| at(port, alice)));
+        let peers = by_peer(list.iter().map(|text| text.parse().unwrap()));
+        let counts: Vec<_> = peers
+            .iter()
+            .map(|(key, at)| (key.peer_id(), at.len()))
+            .collect();
+        assert_eq!(counts, [(Some(alice), ADDRESSES_MAX), (Some(bob), 1)]);
     }
 
     #[track_caller]

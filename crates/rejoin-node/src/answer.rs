@@ -65,6 +65,7 @@ pub struct ReturnAnswer {
     pub fifth_ms: Option<u64>,
     pub target_ms: Option<u64>,
     pub dials: u64,
+    pub consults: u64,
     pub bootstrap_dials: u64,
     pub bootstrap_connections: u64,
     pub cached_dialled: u64,
@@ -76,6 +77,7 @@ pub struct ReturnAnswer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SourceAnswer {
     pub address: String,
+    pub kind: String,
     pub breaker: String,
     pub failures: u32,
     pub until: Option<u64>,
@@ -222,6 +224,7 @@ impl StatusAnswer {
                 fifth_ms: numbers.fifth_ms,
                 target_ms: numbers.target_ms,
                 dials: numbers.dials,
+                consults: numbers.consults,
                 bootstrap_dials: numbers.bootstrap_dials,
                 bootstrap_connections: numbers.bootstrap_connections,
                 cached_dialled: numbers.cached_dialled,
@@ -234,6 +237,7 @@ impl StatusAnswer {
                 .into_iter()
                 .map(|source| SourceAnswer {
                     address: source.name,
+                    kind: source.kind.into(),
                     breaker: source.breaker.into(),
                     failures: source.failures,
                     until: ms(source.until),

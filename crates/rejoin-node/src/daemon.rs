@@ -5,7 +5,7 @@ use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Dura
 
 use libp2p::{
     Multiaddr, PeerId, Swarm, core::transport::ListenerId, futures::StreamExt, gossipsub, identify,
-    kad, multiaddr::Protocol, swarm::SwarmEvent,
+    kad, mdns, multiaddr::Protocol, swarm::SwarmEvent,
 };
 use rejoin::{
     Behaviour, Choice, Command, Config, Consequence, DialTrace, Event, Explanation, PeerKey,
@@ -34,6 +34,7 @@ use crate::{
     refusal::Refusal,
     settings::NodeSettings,
     signals::Signals,
+    sources::Questions,
 };
 
 /// Questions waiting for the loop; it takes a fraction of a millisecond for each.
@@ -44,6 +45,9 @@ const SAVE_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Addresses of our own kept for `status`: a machine with many interfaces.
 const LISTENING_MAX: usize = 64;
+
+/// Addresses of neighbours taken in at once: an office of them.
+const NEIGHBOURS_MAX: usize = 200;
 
 /// A peer of another network is not dealt with for so long; then it may have moved to ours.
 const OTHER_NETWORK: Duration = Duration::from_secs(600);
@@ -63,11 +67,15 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
     let mut daemon = Daemon::start(settings, &door, printer)?;
     loop {
         let deadline = daemon.connects.next_deadline();
+        daemon.questions.rendezvous.look(&daemon.swarm, now());
+        let registration = daemon.questions.rendezvous.next_deadline();
         tokio::select! {
             event = daemon.swarm.select_next_some() => daemon.on_event(event),
             Some(Ask { question, reply }) = inbox.recv() => daemon.answer(&question, reply),
             here = daemon.lookout.next() => daemon.moved(here),
+            Some((ask, found)) = daemon.questions.next() => daemon.memory().consulted(ask, found),
             () = until(deadline) => daemon.connects.give_up(now()),
+            () = until(registration) => daemon.keep_registered(),
             _ = signals.next() => break,
         }
     }
@@ -85,6 +93,7 @@ struct Daemon {
     ports: Ports,
     connects: Connects,
     lookout: Lookout,
+    questions: Questions,
     /// More peers are wanted, but nobody is known yet who could be asked.
     searching: bool,
     settings: NodeSettings,
@@ -123,12 +132,18 @@ impl Daemon {
         };
         let (lookout, here) = Lookout::begin();
         let mut daemon = Self {
-            swarm: network::swarm(keypair.clone(), &settings.network, memory)?,
+            swarm: network::swarm(
+                keypair.clone(),
+                &settings.network,
+                memory,
+                settings.sources.extras,
+            )?,
             facts,
             listeners: HashMap::new(),
             ports: Ports::load(&place.folder),
             connects: Connects::default(),
             lookout,
+            questions: Questions::new(&settings),
             searching: false,
             settings,
             printer,
@@ -140,10 +155,17 @@ impl Daemon {
             daemon.tell(News::Notice { text });
         }
         daemon.listen()?;
-        for address in daemon.settings.bootstrap.clone() {
+        for address in daemon.settings.external.clone() {
+            daemon.swarm.add_external_address(address);
+        }
+        let sources = daemon.settings.sources.clone();
+        for address in sources.bootstrap {
             if let Err(error) = daemon.memory().add_bootstrap(address) {
                 print::aside(&format!("a bootstrap server is left out: {error}"));
             }
+        }
+        for directory in sources.directories {
+            daemon.memory().add_directory(directory);
         }
         Ok(daemon)
     }
@@ -208,6 +230,10 @@ impl Daemon {
             SwarmEvent::Behaviour(NetworkEvent::Identify(event)) => self.on_identify(&event),
             SwarmEvent::Behaviour(NetworkEvent::Kad(event)) => self.on_kad(event),
             SwarmEvent::Behaviour(NetworkEvent::Gossip(event)) => self.on_gossip(event),
+            SwarmEvent::Behaviour(NetworkEvent::Rendezvous(event)) => {
+                self.questions.rendezvous.on_event(event, now());
+            }
+            SwarmEvent::Behaviour(NetworkEvent::Mdns(event)) => self.on_mdns(event),
             SwarmEvent::NewListenAddr {
                 listener_id,
                 address,
@@ -219,9 +245,14 @@ impl Daemon {
             }
             SwarmEvent::ConnectionEstablished {
                 peer_id, endpoint, ..
-            } => self.connects.connected(peer_id, &endpoint, now()),
+            } => {
+                self.connects.connected(peer_id, &endpoint, now());
+                let rendezvous = &mut self.questions.rendezvous;
+                rendezvous.connected(&mut self.swarm, peer_id);
+            }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 self.connects.failed(peer_id, &error);
+                self.questions.rendezvous.not_connected(peer_id, &error);
             }
             _ => {} // `SwarmEvent` is non-exhaustive; the rest does not concern us
         }
@@ -276,6 +307,13 @@ impl Daemon {
             }
             Event::Repaired { values } => self.tell(News::Repaired { values }),
             Event::Gossip { message } => self.gossip(message),
+            Event::Consult {
+                ask,
+                directory,
+                within,
+            } => self
+                .questions
+                .begin(&mut self.swarm, ask, directory, within),
             Event::Discover => self.discover(),
             _ => {} // `Event` is non-exhaustive
         }
@@ -366,6 +404,21 @@ impl Daemon {
         if message.source == Some(propagation_source) {
             network.memory.on_gossip(propagation_source, &message.data);
         }
+    }
+
+    /// Neighbours announce themselves; nobody has to ask.
+    fn on_mdns(&mut self, event: mdns::Event) {
+        let mdns::Event::Discovered(found) = event else {
+            return; // the engine forgets by itself
+        };
+        for (peer, address) in found.into_iter().take(NEIGHBOURS_MAX) {
+            self.memory().heard(Source::Mdns, peer, [address]);
+        }
+    }
+
+    fn keep_registered(&mut self) {
+        let rendezvous = &mut self.questions.rendezvous;
+        rendezvous.keep_registered(&mut self.swarm, now());
     }
 
     fn listening(&mut self, listener: ListenerId, address: Multiaddr) {

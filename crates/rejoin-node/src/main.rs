@@ -25,6 +25,7 @@ mod question;
 mod refusal;
 mod settings;
 mod signals;
+mod sources;
 
 use std::{io, process::ExitCode};
 

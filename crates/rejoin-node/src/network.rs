@@ -11,10 +11,13 @@ use libp2p::{
     dns, gossipsub, identify,
     identity::Keypair,
     kad::{self, BucketInserts, store::MemoryStore},
-    noise, quic,
-    swarm::NetworkBehaviour,
+    mdns, noise, quic,
+    rendezvous::{client, server},
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, websocket, yamux,
 };
+
+use crate::sources::rendezvous;
 
 /// Everything this node speaks.
 #[derive(NetworkBehaviour)]
@@ -26,8 +29,25 @@ pub struct Network {
     pub kad: kad::Behaviour<MemoryStore>,
     /// Carries to our neighbours what Rejoin tells them of peers, and back.
     pub gossip: gossipsub::Behaviour,
+    /// Asks rendezvous servers.
+    pub rendezvous: Toggle<client::Behaviour>,
+    /// Is one.
+    rendezvous_server: Toggle<server::Behaviour>,
+    /// Finds neighbours on the local network, and is found by them.
+    mdns: Toggle<mdns::tokio::Behaviour>,
     /// Remembers, and dials.
     pub memory: rejoin::Behaviour,
+}
+
+/// What not every node does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras {
+    /// Ask rendezvous servers.
+    pub rendezvous: bool,
+    /// Be one.
+    pub rendezvous_server: bool,
+    /// Find neighbours.
+    pub mdns: bool,
 }
 
 /// Connections at most: ten times what a node of the largest `--target` usually has, and well below
@@ -70,6 +90,7 @@ pub fn swarm(
     keypair: Keypair,
     network: &str,
     memory: rejoin::Behaviour,
+    extras: Extras,
 ) -> Result<Swarm<Network>, NetworkError> {
     let transport = transport(&keypair)?;
     let me = keypair.public().to_peer_id();
@@ -88,6 +109,9 @@ pub fn swarm(
         ),
         kad: kademlia(me, network),
         gossip: gossip(&keypair, network)?,
+        rendezvous: rendezvous::client_of(&keypair, extras.rendezvous),
+        rendezvous_server: rendezvous::server_of(extras.rendezvous_server),
+        mdns: neighbours(me, extras.mdns),
         memory,
     };
     let built = SwarmBuilder::with_existing_identity(keypair)
@@ -140,6 +164,18 @@ fn gossip(keypair: &Keypair, network: &str) -> Result<gossipsub::Behaviour, Netw
 
 /// Signature, key and names that gossipsub puts around a message.
 const GOSSIP_ENVELOPE_BYTES: usize = 1_024;
+
+/// Without multicast a node does without neighbours.
+fn neighbours(me: PeerId, wanted: bool) -> Toggle<mdns::tokio::Behaviour> {
+    let behaviour = wanted.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), me));
+    match behaviour.transpose() {
+        Ok(behaviour) => behaviour.into(),
+        Err(error) => {
+            tracing::warn!(%error, "neighbours on the local network will not be found");
+            None.into()
+        }
+    }
+}
 
 fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
     let mut config = kad::Config::new(kad_protocol(network));

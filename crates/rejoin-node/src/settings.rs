@@ -1,6 +1,8 @@
 //! The command line, the environment and the usual places, read once and turned into plain data.
 //! Nothing else in this program looks at any of them.
 
+mod sources;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{
@@ -16,8 +18,10 @@ use crate::{
     demo,
     failure::Failure,
     folder::Folder,
-    question::{Query, Sort, read_address},
+    question::{Query, Sort},
 };
+
+pub use sources::SourceSettings;
 
 /// A peer-to-peer node that remembers: whom it met, who was good, and how to get back to them.
 #[derive(Debug, Parser)]
@@ -58,10 +62,16 @@ pub enum Command {
     Up(UpArgs),
     /// Show a network on this machine that stops and comes back
     Demo(demo::Args),
-    /// Connections, memory, storage, bootstrap servers; what the last return took
+    /// Connections, memory, storage, sources; what the last return took
     Status,
     /// Everybody in memory
-    Peers(PeersArgs),
+    #[command(args_conflicts_with_subcommands = true)]
+    Peers {
+        #[command(flatten)]
+        query: PeersArgs,
+        #[command(subcommand)]
+        what: Option<PeersCommand>,
+    },
     /// A peer's score, or its worth for a purpose, term by term
     Why {
         #[command(flatten)]
@@ -112,6 +122,28 @@ pub enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum PeersCommand {
+    /// Write a signed list of peers everybody can reach, for any web host to serve
+    Publish(PublishArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct PublishArgs {
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How long it is good
+    #[arg(long = "for", value_name = "SPAN", default_value = "30days", value_parser = humantime::parse_duration)]
+    pub good_for: Duration,
+    /// The network its peers live in
+    #[arg(long, value_name = "NAME", default_value = "main", value_parser = network, env = "REJOIN_NETWORK")]
+    pub network: String,
+    /// Include addresses on this machine and its networks, for a list that is not for everybody
+    #[arg(long)]
+    pub local: bool,
+}
+
 /// One peer.
 #[derive(Args, Debug)]
 pub struct PeerArgs {
@@ -158,9 +190,11 @@ pub struct UpArgs {
     /// Listen here; may be repeated [default: TCP, QUIC and WebSocket on every interface]
     #[arg(long, value_name = "MULTIADDR", action = ArgAction::Append)]
     listen: Vec<Multiaddr>,
-    /// Ask this server when memory does not suffice; may be repeated
-    #[arg(long, value_name = "ADDRESS", value_parser = bootstrap, action = ArgAction::Append)]
-    bootstrap: Vec<Multiaddr>,
+    /// Others reach this node here, such as through a port the router forwards; may be repeated
+    #[arg(long, value_name = "MULTIADDR", action = ArgAction::Append)]
+    external: Vec<Multiaddr>,
+    #[command(flatten)]
+    sources: sources::SourceArgs,
     /// Connections wanted
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
     target: u16,
@@ -187,8 +221,10 @@ pub struct NodeSettings {
     pub listen: Vec<Multiaddr>,
     /// Whether the user chose these, so that one that fails is worth a word.
     pub listen_chosen: bool,
-    /// Whom to ask.
-    pub bootstrap: Vec<Multiaddr>,
+    /// Where others reach us, as the user knows.
+    pub external: Vec<Multiaddr>,
+    /// Whom and what to ask.
+    pub sources: SourceSettings,
     /// Connections wanted.
     pub target: usize,
     /// The network's name.
@@ -218,15 +254,17 @@ impl UpArgs {
     /// Fills in what is usual.
     pub fn settle(self, place: Place) -> NodeSettings {
         let listen_chosen = !self.listen.is_empty();
+        let listen = if listen_chosen {
+            self.listen
+        } else {
+            everywhere()
+        };
         NodeSettings {
             place,
-            listen: if listen_chosen {
-                self.listen
-            } else {
-                everywhere()
-            },
+            sources: self.sources.settle(&listen),
+            listen,
             listen_chosen,
-            bootstrap: self.bootstrap,
+            external: self.external,
             target: self.target.into(),
             network: self.network,
         }
@@ -255,17 +293,6 @@ fn everywhere() -> Vec<Multiaddr> {
 
 fn purposes() -> impl TypedValueParser<Value = Purpose> {
     PossibleValuesParser::new(Purpose::ALL.map(Purpose::name)).try_map(|text| text.parse())
-}
-
-fn bootstrap(text: &str) -> Result<Multiaddr, String> {
-    let (address, peer) = read_address(text).ok_or(
-        "write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…, 203.0.113.7:4001 or example.org:4001",
-    )?;
-    let address = address.multiaddr().clone();
-    Ok(match peer.and_then(|peer| peer.peer_id()) {
-        Some(peer) => address.with(libp2p::multiaddr::Protocol::P2p(peer)),
-        None => address,
-    })
 }
 
 /// It becomes a part of protocol names, so it is kept plain and short.
@@ -317,7 +344,12 @@ mod tests {
         assert!(node.place.folder.path().is_absolute());
         assert_eq!(node.place.store, "memory:");
         assert_eq!(node.listen.len(), 1);
-        let bootstrap: Vec<_> = node.bootstrap.iter().map(ToString::to_string).collect();
+        let bootstrap: Vec<_> = node
+            .sources
+            .bootstrap
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(bootstrap, ["/ip4/1.2.3.4/tcp/5", "/dns/seed.example/tcp/6"]);
         assert_eq!(node.target, 3);
     }

@@ -36,6 +36,7 @@ const LAST_RETURN: &[&str] = &[
     "fifth_ms",
     "target_ms",
     "dials",
+    "consults",
     "bootstrap_dials",
     "bootstrap_connections",
     "cached_dialled",
@@ -69,7 +70,7 @@ fn a_status_has_the_documented_fields_with_and_without_a_node() {
     let status = json(&company.data, &["status"]);
     assert_eq!(status["running"], true);
     let source = &status["sources"][0];
-    assert_fields(source, &["address", "breaker", "failures", "until"]);
+    assert_fields(source, &["address", "breaker", "failures", "kind", "until"]);
     let company = company.stop();
     let offline = json(&company.data, &["status"]);
     assert_eq!(offline["running"], false);

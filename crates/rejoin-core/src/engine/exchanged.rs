@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::{
-    input::{AskId, Deed, Word},
+    input::{Deed, QuestionId, Word},
     key::PeerKey,
     output::Output,
     record::Pool,
@@ -38,7 +38,7 @@ impl Engine {
         &mut self,
         now: Time,
         peer: &PeerKey,
-        ask: AskId,
+        question: QuestionId,
         own: Option<SignedPeer>,
     ) {
         self.heard_from(now, peer, None);
@@ -52,7 +52,10 @@ impl Engine {
                 self.overstepped(now, peer);
             }
         }
-        self.outputs.push_back(Output::TellPeers { ask, envelopes });
+        self.outputs.push_back(Output::TellPeers {
+            question,
+            envelopes,
+        });
         // Who asks for others may speak for itself only.
         if let Some(own) = own.filter(|own| own.peer == *peer) {
             self.believe(now, peer, &own, &Source::Own);

@@ -11,6 +11,7 @@ use crate::{
     links::Link,
     output::{DisconnectReason, Lane, Output},
     score,
+    sources::Kind,
     time::Time,
     trim::{self, Held, Hold},
 };
@@ -121,7 +122,7 @@ impl Engine {
         }
         if self.links.outbound() == 0 && now >= self.schedule.second_opinion_at {
             self.schedule.second_opinion_at = now + self.config.discover_every;
-            if self.dial_bootstrap(now, false) {
+            if self.ask_one(now, &Kind::ALL, false) {
                 return;
             }
         }

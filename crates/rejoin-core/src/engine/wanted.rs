@@ -7,7 +7,7 @@ use crate::{
     key::PeerKey,
     output::{DisconnectReason, Lane, Output},
     source::Source,
-    sources::Sources,
+    sources::{Kind, Sources},
     time::Time,
 };
 
@@ -20,14 +20,16 @@ impl Engine {
                     .book
                     .memory()
                     .sources
-                    .get(&Sources::name(&address))
+                    .get(&Sources::server_name(&address))
                     .copied();
                 if let Some(peer) = &peer {
                     let source = Source::Bootstrap;
                     self.book.introduce(now, peer, address.clone(), &source);
                 }
-                self.sources.add(peer, address, breaker, &self.config);
+                self.sources
+                    .add_server(Kind::Manual, peer, address, breaker, &self.config);
             }
+            Command::AddDirectory(directory) => self.add_directory(now, directory),
             Command::Pin(peer) => self
                 .book
                 .decide(now, &peer, |control| control.pinned = true),

@@ -6,6 +6,7 @@ mod forget;
 mod peers;
 mod pin;
 mod prune;
+mod publish;
 mod status;
 mod up;
 mod why;
@@ -18,7 +19,7 @@ use crate::{
     demo,
     failure::Failure,
     print,
-    settings::{Command, CommandLine},
+    settings::{Command, CommandLine, PeersCommand},
 };
 
 /// Does what the command line says.
@@ -35,7 +36,11 @@ pub fn run(line: CommandLine) -> Result<ExitCode, Failure> {
         Command::Up(args) => up::run(args.settle(place.settle()?), json)?,
         Command::Demo(args) => return Ok(demo::run(args)),
         Command::Status => status::run(&place.settle()?, json)?,
-        Command::Peers(args) => peers::run(&place.settle()?, args.into(), json)?,
+        Command::Peers { query, what: None } => peers::run(&place.settle()?, query.into(), json)?,
+        Command::Peers {
+            what: Some(PeersCommand::Publish(args)),
+            ..
+        } => publish::run(&place.settle()?, &args, json)?,
         Command::Why { who, what } => why::run(&place.settle()?, who.peer, what.purpose, json)?,
         Command::Connect { target } => connect::run(&place.settle()?, &target, json)?,
         Command::Forget(who) => forget::run(&place.settle()?, who.peer, json)?,

@@ -64,6 +64,11 @@ impl Start {
         Self { shell, ..self }
     }
 
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.arguments.push(flag.into());
+        self
+    }
+
     pub fn knowing(self, other: &str) -> Self {
         self.with("--bootstrap", other)
     }
