@@ -43,8 +43,12 @@ pub struct StatusAnswer {
     #[serde(flatten)]
     pub node: NodeFacts,
     pub connections: usize,
+    /// These three are newer than the rest.
+    #[serde(default)]
     pub asleep: usize,
+    #[serde(default)]
     pub outbound: usize,
+    #[serde(default)]
     pub outbound_reserved: usize,
     pub target: usize,
     pub proven: usize,

@@ -100,6 +100,9 @@ fn connected(status: &StatusAnswer) -> String {
             status.connections
         ),
     };
+    if status.asleep > 0 {
+        text.push_str(&format!(", {} asleep", status.asleep));
+    }
     if status.dials > 0 {
         text.push_str(&format!(", {} in the air", count(status.dials, "dial")));
     }
