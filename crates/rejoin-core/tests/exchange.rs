@@ -190,14 +190,21 @@ fn of_our_own_addresses_the_private_ones_stay_at_home() {
 }
 
 #[test]
-fn who_asks_too_often_is_told_nothing_and_it_counts_against_it() {
+fn who_asks_too_often_is_told_nothing_and_it_counts_against_it_unless_it_was_away() {
     let mut node = Node::new(vec![vouched("alice", 1, Scope::Public)]);
     node.speaker("bob", "/ip4/9.9.9.9/tcp/1");
     assert_eq!(node.asked_by("bob").len(), 1);
     node.tell(Input::Disconnected { peer: key("bob") });
+    node.pass(SECOND);
     node.speaker("bob", "/ip4/9.9.9.9/tcp/1");
-    assert_eq!(node.asked_by("bob"), [], "coming back washes nothing off");
-    assert!(node.invalid("bob") > 0.0);
+    assert_eq!(node.asked_by("bob"), [], "coming back changes nothing");
+    assert_eq!(
+        node.invalid("bob"),
+        0.0,
+        "it may have crashed and forgotten"
+    );
+    assert_eq!(node.asked_by("bob"), []);
+    assert!(node.invalid("bob") > 0.0, "twice over one connection");
     node.pass(SECOND * 61);
     assert_eq!(node.asked_by("bob").len(), 1);
 }

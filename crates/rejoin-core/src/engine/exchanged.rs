@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::{
+    exchange::Manners,
     input::{Deed, QuestionId, Word},
     key::PeerKey,
     output::Output,
@@ -42,14 +43,16 @@ impl Engine {
         own: Option<SignedPeer>,
     ) {
         self.heard_from(now, peer, None);
-        let scope = self.links.get(peer).map(|link| link.scope);
         let mut envelopes = Vec::new();
-        if let Some(scope) = scope {
-            if self.exchange.may_ask(now, peer, &self.config) {
-                let (exchange, scene) = self.company(now);
-                envelopes = exchange.answer(scene, peer, scope);
-            } else {
-                self.overstepped(now, peer);
+        if let Some(link) = self.links.get(peer) {
+            let (since, scope) = (link.since, link.scope);
+            match self.exchange.manners(now, peer, since, &self.config) {
+                Manners::Fine => {
+                    let (exchange, scene) = self.company(now);
+                    envelopes = exchange.answer(scene, peer, scope);
+                }
+                Manners::TooSoon => {}
+                Manners::Pushing => self.overstepped(now, peer),
             }
         }
         self.outputs.push_back(Output::TellPeers {
