@@ -9,7 +9,6 @@ use crate::{
     key::PeerKey,
     memory::MemoryDelta,
     record::{ADDRESSES_MAX, AddressRecord, Evidence, PLACES_MAX, PeerRecord, merge_unknown},
-    time::Time,
 };
 
 /// What a commit carries.
@@ -121,7 +120,7 @@ impl PeerDelta {
             return ours.clone();
         };
         // Facts that are not stamped one by one follow whoever dealt with the peer last.
-        let ours_is_newer = last_touched(ours) >= last_touched(&saved);
+        let ours_is_newer = ours.last_touched() >= saved.last_touched();
         let (newer, older) = if ours_is_newer {
             (ours, &saved)
         } else {
@@ -162,20 +161,6 @@ impl PeerDelta {
         merge_unknown(&mut merged.unknown, &older.unknown);
         merged
     }
-}
-
-/// When anything was last learned of a peer.
-fn last_touched(record: &PeerRecord) -> Time {
-    [
-        record.last_seen,
-        record.last_connected,
-        record.last_disconnected,
-        record.last_failed,
-        record.demoted,
-    ]
-    .into_iter()
-    .flatten()
-    .fold(record.first_seen.max(record.control.decided), Time::max)
 }
 
 fn merge_addresses(newer: &[AddressRecord], older: &[AddressRecord]) -> Vec<AddressRecord> {
@@ -229,7 +214,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::source::Source;
+    use crate::{source::Source, time::Time};
 
     const fn t(ms: u64) -> Time {
         Time::from_millis(1_000_000 + ms)

@@ -324,6 +324,20 @@ impl PeerRecord {
         }
     }
 
+    /// When anything was last learned of it.
+    pub fn last_touched(&self) -> Time {
+        [
+            self.last_seen,
+            self.last_connected,
+            self.last_disconnected,
+            self.last_failed,
+            self.demoted,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.first_seen.max(self.control.decided), Time::max)
+    }
+
     /// The record of one address.
     pub fn address(&self, address: &Address) -> Option<&AddressRecord> {
         self.addresses
