@@ -143,6 +143,7 @@ impl PeerDelta {
             .put_into(&mut merged.evidence);
         merged.evidence.latency_ms = newer.evidence.latency_ms.or(older.evidence.latency_ms);
         merged.role.bootstrap |= older.role.bootstrap;
+        merged.role.relayed_us = newer.role.relayed_us.max(older.role.relayed_us);
         let decided = if older.control.decided > newer.control.decided {
             &older.control
         } else {

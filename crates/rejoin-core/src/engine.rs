@@ -4,10 +4,11 @@
 //! asks each what is due. It keeps no facts of its own beside a few deadlines.
 //!
 //! Here are its surface and its parts; what each input changes stands in `happened`, what the user
-//! wants in `wanted`, what is due in `due`.
+//! wants in `wanted`, how others reach us in `reached`, what is due in `due`.
 
 mod due;
 mod happened;
+mod reached;
 mod wanted;
 
 use std::collections::VecDeque;
@@ -25,7 +26,9 @@ use crate::{
     outage::OutageGuard,
     output::{Event, Output, Timeout},
     reach::Reach,
+    reachable::Reachable,
     record::{PeerRecord, Pool},
+    relays::Relays,
     retention::PruneReport,
     scene::Scene,
     score::{self, Explanation},
@@ -58,6 +61,8 @@ pub struct Engine {
     sources: Sources,
     guard: OutageGuard<Verdict>,
     reach: Reach,
+    reachable: Reachable,
+    relays: Relays,
     tally: Tally,
     schedule: Schedule,
     outputs: VecDeque<Output>,
@@ -118,6 +123,8 @@ impl Engine {
             dialer: Dialer::default(),
             sources,
             guard: OutageGuard::default(),
+            reachable: Reachable::default(),
+            relays: Relays::default(),
             tally: Tally::default(),
             outputs: VecDeque::new(),
         };
@@ -138,7 +145,11 @@ impl Engine {
         self.schedule.naming = matches!(input, Input::Command(Command::AddBootstrap { .. }));
         match input {
             Input::Tick => {}
-            Input::Connected(connected) => self.connected(now, connected),
+            Input::Connected(connected) => {
+                self.note_visit(&connected);
+                self.connected(now, connected);
+            }
+            Input::Rerouted(rerouted) => self.rerouted(now, rerouted),
             Input::Disconnected { peer } => self.disconnected(now, &peer),
             Input::DialFailed { dial, failures } => self.dial_failed(now, dial, failures),
             Input::DialNotMade { dial } => self.not_made(now, dial),
@@ -170,9 +181,17 @@ impl Engine {
                 self.reach.set_place(place);
                 self.dialer.reorder();
                 if elsewhere {
+                    self.reachable.moved();
                     self.woke(now);
                 }
             }
+            Input::Tested {
+                address,
+                by,
+                outcome,
+            } => self.tested(now, address, &by, outcome),
+            Input::Reserved { relay } => self.reserved(now, &relay),
+            Input::NotReserved { relay } => self.not_reserved(now, &relay),
             Input::Woke => self.woke(now),
             Input::Command(command) => self.command(now, command),
             Input::Loaded(peers) => self.load(now, peers, 0),
@@ -231,6 +250,7 @@ impl Engine {
             self.links
                 .stale_at(&self.config)
                 .and_then(|at| due(at, "connections to show life after sleep")),
+            self.slots_timeout(now),
         ]
         .into_iter()
         .fold(None, Timeout::earlier)
@@ -248,6 +268,7 @@ impl Engine {
             numbers: self.numbers(),
             sources: self.sources.status(now, &self.config),
             storage: self.book.unsaved().status(),
+            reach: self.reach_status(),
             waiting_for: self.poll_timeout().map(|timeout| timeout.reason),
         }
     }
@@ -342,6 +363,10 @@ impl Engine {
         assert!(
             self.links.len() <= self.config.connections_max,
             "more connections tracked than allowed"
+        );
+        assert!(
+            self.relays.len() <= self.config.relays_max,
+            "more relays than allowed"
         );
         assert!(
             self.schedule.stopping.is_none() || self.dialer.is_empty(),

@@ -23,7 +23,9 @@ pub mod output;
 mod placement;
 mod queue;
 pub mod reach;
+mod reachable;
 pub mod record;
+mod relays;
 pub mod retention;
 mod scene;
 pub mod score;
@@ -40,15 +42,18 @@ pub use address::{Address, AddressError, Transport};
 pub use changes::{Changes, Counts, PeerDelta};
 pub use config::Config;
 pub use engine::{Engine, Snapshot};
-pub use input::{AddressFailure, Command, Connected, Deed, Direction, Failure, Identified, Input};
+pub use input::{
+    AddressFailure, Command, Connected, Deed, Direction, Failure, Identified, Input, Rerouted,
+    Tested,
+};
 pub use key::{PeerKey, PeerKeyError};
 pub use memory::{Memory, MemoryDelta};
 pub use netgroup::Netgroup;
-pub use output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Timeout};
+pub use output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Reserve, Timeout};
 pub use reach::{LocalNetwork, Scope};
 pub use record::{AddressRecord, ConnectionKind, Evidence, PeerRecord, Pool, Severity};
 pub use score::Explanation;
 pub use source::Source;
-pub use status::{DialTrace, Numbers, Status};
+pub use status::{DialTrace, Numbers, ReachStatus, RelayStatus, Status, TestStatus};
 pub use survival::SurvivalCounts;
 pub use time::Time;

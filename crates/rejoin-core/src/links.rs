@@ -106,6 +106,13 @@ impl Links {
         true
     }
 
+    /// A peer is reached in another way now, at this address if we dialled it. Says whether it is
+    /// connected.
+    pub fn rerouted(&mut self, key: &PeerKey, dialled: Option<Address>) -> bool {
+        let link = self.up.get_mut(key);
+        link.map(|link| link.dialled = dialled).is_some()
+    }
+
     /// The last connection to a peer is gone. Returns how long it lasted.
     pub fn went_down(&mut self, key: &PeerKey, now: Time, config: &Config) -> Option<Duration> {
         let link = self.up.remove(key)?;

@@ -9,11 +9,13 @@ use std::{
 };
 
 use multiaddr::Protocol;
+use serde::{Deserialize, Serialize};
 
 use crate::{address::Address, key::PeerKey, record::Place};
 
 /// How far an address reaches (IANA special-purpose registries; RFC 6890).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// This machine only.
     Loopback,
@@ -51,6 +53,20 @@ impl Scope {
                 Some(Protocol::Memory(_) | Protocol::Unix(_)) => Self::Loopback,
                 _ => Self::Public,
             },
+        }
+    }
+
+    /// Whether somebody reached at `teller` can know what is at an address of this scope: nobody on
+    /// the internet can know what is reachable on our machine or our LAN. `None` is one of us.
+    pub fn is_known_from(self, teller: Option<Self>) -> bool {
+        match self {
+            Self::Loopback => matches!(teller, None | Some(Self::Loopback)),
+            Self::Private | Self::LinkLocal => !matches!(
+                teller,
+                Some(Self::Public | Self::CarrierNat | Self::Nowhere)
+            ),
+            Self::CarrierNat | Self::Public => true,
+            Self::Nowhere => false,
         }
     }
 
@@ -182,20 +198,9 @@ impl Reach {
         }
     }
 
-    /// Whether `address` makes sense when somebody reached at `teller` names it: nobody on the
-    /// internet can know what is reachable on our machine or our LAN.
+    /// Whether `address` makes sense when somebody reached at `teller` names it.
     pub fn is_believable(&self, address: &Address, teller: Option<Scope>) -> bool {
-        let told = Scope::of(address);
-        let near_enough = match told {
-            Scope::Loopback => matches!(teller, None | Some(Scope::Loopback)),
-            Scope::Private | Scope::LinkLocal => !matches!(
-                teller,
-                Some(Scope::Public | Scope::CarrierNat | Scope::Nowhere)
-            ),
-            Scope::CarrierNat | Scope::Public => true,
-            Scope::Nowhere => false,
-        };
-        near_enough && !self.own.contains(address)
+        Scope::of(address).is_known_from(teller) && !self.own.contains(address)
     }
 }
 

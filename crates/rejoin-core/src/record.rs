@@ -220,6 +220,9 @@ pub struct Role {
     /// It relays for others.
     #[serde(default, skip_serializing_if = "is_default")]
     pub relay: bool,
+    /// When it last gave us a slot, so that others could reach us through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relayed_us: Option<Time>,
     /// The protocols it speaks, at most [`PROTOCOLS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protocols: Vec<Text<128>>,
@@ -370,6 +373,7 @@ impl PeerRecord {
             &mut self.last_disconnected,
             &mut self.last_failed,
             &mut self.demoted,
+            &mut self.role.relayed_us,
         ] {
             time.as_mut().map(&mut clamp);
         }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use common::*;
 use proptest::prelude::*;
 use rejoin_core::{
-    AddressFailure, Command, Config, Deed, DialId, Direction, Failure, Identified, Input, Output,
-    Scope, Severity, Snapshot, Source,
+    AddressFailure, Command, Config, ConnectionKind, Deed, DialId, Direction, Failure, Identified,
+    Input, Output, Rerouted, Scope, Severity, Snapshot, Source, Tested,
 };
 
 #[derive(Clone, Debug)]
@@ -29,6 +29,9 @@ enum Op {
     Committed(bool),
     Moved(u8),
     Woke,
+    Tested(u16, bool),
+    Slot(u8, bool),
+    Rerouted(u8, u8),
     Bogus(u64),
     Load(u8, u64),
 }
@@ -50,10 +53,16 @@ fn op() -> impl Strategy<Value = Op> {
         3 => any::<bool>().prop_map(Op::Committed),
         1 => any::<u8>().prop_map(Op::Moved),
         1 => Just(Op::Woke),
+        2 => (any::<u16>(), any::<bool>()).prop_map(|(at, ok)| Op::Tested(at, ok)),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(who, kept)| Op::Slot(who, kept)),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(who, at)| Op::Rerouted(who, at)),
         1 => any::<u64>().prop_map(Op::Bogus),
         1 => (any::<u8>(), any::<u64>()).prop_map(|(who, when)| Op::Load(who, when)),
     ]
 }
+
+/// By this protocol a peer says that it relays.
+const HOP: &str = "/libp2p/circuit/relay/0.2.0/hop";
 
 fn name(who: u8) -> String {
     format!("n{}", who % 48)
@@ -121,7 +130,7 @@ fn run(node: &mut Node, op: Op) {
             peer: key(&name(who)),
             addresses: at.into_iter().map(address).collect(),
             agent: "x".repeat(usize::from(who) * 9),
-            protocols: vec!["/a".into(); usize::from(who)],
+            protocols: vec![HOP.into(); usize::from(who)],
             public_key: vec![0; usize::from(who) * 20],
             scope: Scope::Public,
         })),
@@ -149,7 +158,7 @@ fn run(node: &mut Node, op: Op) {
         Op::Command(who, what) => {
             let peer = key(&name(who));
             let address = address(u16::from(who));
-            node.command(match what % 9 {
+            node.command(match what % 10 {
                 0 => Command::Connect {
                     peer: Some(peer),
                     addresses: vec![address],
@@ -173,6 +182,10 @@ fn run(node: &mut Node, op: Op) {
                 },
                 6 => Command::Forget(peer),
                 7 => Command::Prune,
+                8 => Command::AddRelay {
+                    relay: peer,
+                    address,
+                },
                 _ => Command::SetTarget(usize::from(who % 20)),
             });
         }
@@ -183,6 +196,23 @@ fn run(node: &mut Node, op: Op) {
             place: Some(vec![place % 3]),
         }),
         Op::Woke => node.tell(Input::Woke),
+        Op::Tested(at, ok) => node.tell(Input::Tested {
+            address: address(at),
+            by: key("n1"),
+            outcome: if ok { Tested::Reached } else { Tested::Failed },
+        }),
+        Op::Slot(who, kept) => {
+            let relay = key(&name(who));
+            node.tell(match kept {
+                true => Input::Reserved { relay },
+                false => Input::NotReserved { relay },
+            });
+        }
+        Op::Rerouted(who, at) => node.tell(Input::Rerouted(Rerouted {
+            peer: key(&name(who)),
+            dialled: (at % 2 == 0).then(|| address(at.into())),
+            kind: ConnectionKind::HolePunched,
+        })),
         Op::Bogus(id) => {
             let failed = AddressFailure {
                 address: address(1),
@@ -201,6 +231,7 @@ fn run(node: &mut Node, op: Op) {
         Op::Load(who, when) => {
             let mut record = met(&name(who), u16::from(who), HOUR, 30.0);
             record.last_seen = Some(rejoin_core::Time::from_millis(when));
+            record.role.relay = when % 2 == 0;
             node.tell(Input::Loaded(vec![record]));
         }
     }

@@ -14,9 +14,11 @@ mod failure;
 mod keep_alive;
 mod senses;
 mod shelf;
+mod slots;
 mod surroundings;
 mod timer;
 mod translator;
+mod turns;
 mod way;
 
 pub use behaviour::{Behaviour, Blocked, Setup};

@@ -167,6 +167,8 @@ impl Sim {
                 }
             }
             Output::Commit(changes) => self.commit(changes),
+            // Nobody in this world says that it relays, so nobody is ever asked to.
+            Output::Reserve(_) | Output::Release { .. } => {}
             Output::Discover => self.discover(),
             Output::Event(event) => self.note_event(&event),
         }

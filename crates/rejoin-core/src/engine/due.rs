@@ -19,6 +19,7 @@ impl Engine {
         if self.schedule.stopping.is_none() {
             self.give_up_expired(now);
             self.fill_up(now);
+            self.keep_slots(now);
             self.keep_house(now);
         }
         let hurry = self.schedule.stopping.is_some() && self.is_worth_saving();

@@ -345,6 +345,7 @@ impl Engine {
         self.links.woke(now);
         self.book.clear_backoff(now);
         self.sources.clear();
+        self.relays.clear();
         for dial in
             self.dialer
                 .in_lanes(&[Lane::Memory, Lane::Explore, Lane::Bootstrap, Lane::Feeler])
