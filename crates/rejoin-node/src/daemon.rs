@@ -4,13 +4,14 @@
 use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Duration};
 
 use libp2p::{
-    Multiaddr, PeerId, Swarm, core::transport::ListenerId, futures::StreamExt, identify, kad,
-    multiaddr::Protocol, swarm::SwarmEvent,
+    Multiaddr, PeerId, Swarm, autonat, core::transport::ListenerId, futures::StreamExt, identify,
+    kad, multiaddr::Protocol, swarm::SwarmEvent,
 };
 use rejoin::{
     Behaviour, Command, Config, DialTrace, Event, PeerKey, PeerRecord, Setup, Source, Status, Time,
 };
 use rejoin_core::{
+    Tested,
     record::ADDRESSES_MAX,
     retention::{Fate, PruneReport},
 };
@@ -25,12 +26,13 @@ use crate::{
     identity,
     lookout::{Here, Lookout},
     mind::{self, Mind},
-    network::{self, Network, NetworkEvent},
+    network::{self, Extras, Network, NetworkEvent},
     news::{News, Printer, Started},
     ports::Ports,
     print,
     question::{Question, Target},
     refusal::Refusal,
+    relaying,
     settings::NodeSettings,
     signals::Signals,
 };
@@ -121,8 +123,14 @@ impl Daemon {
             store_problem: problem,
         };
         let (lookout, here) = Lookout::begin();
+        // Whom nobody outside this machine can reach needs no router.
+        let beyond = settings.listen.iter().any(|address| !is_local(address));
+        let extras = Extras {
+            upnp: settings.upnp && beyond,
+            relay_server: settings.relay_server,
+        };
         let mut daemon = Self {
-            swarm: network::swarm(keypair.clone(), &settings.network, memory)?,
+            swarm: network::swarm(keypair.clone(), &settings.network, memory, extras)?,
             facts,
             listeners: HashMap::new(),
             ports: Ports::load(&place.folder),
@@ -166,7 +174,16 @@ impl Daemon {
 
     fn listen(&mut self) -> Result<(), Failure> {
         let mut refusal = String::from("nothing");
+        let mut relayed = false;
         for wanted in self.settings.listen.clone() {
+            if let Some((relay, address)) = relaying::relay_in(&wanted) {
+                // That it is kept, and asked again, is the engine's business.
+                match self.memory().add_relay(relay, address) {
+                    Ok(()) => relayed = true,
+                    Err(error) => print::aside(&format!("the relay {wanted} is left out: {error}")),
+                }
+                continue;
+            }
             let as_last_time = self.ports.last(&wanted);
             let listener = as_last_time
                 .and_then(|address| self.swarm.listen_on(address).ok())
@@ -183,7 +200,7 @@ impl Daemon {
                 }
             }
         }
-        if self.listeners.is_empty() {
+        if self.listeners.is_empty() && !relayed {
             return Err(Failure::NoListener(refusal));
         }
         Ok(())
@@ -206,6 +223,7 @@ impl Daemon {
             SwarmEvent::Behaviour(NetworkEvent::Memory(event)) => self.on_memory(event),
             SwarmEvent::Behaviour(NetworkEvent::Identify(event)) => self.on_identify(&event),
             SwarmEvent::Behaviour(NetworkEvent::Kad(event)) => self.on_kad(event),
+            SwarmEvent::Behaviour(NetworkEvent::Autonat(event)) => self.on_autonat(event),
             SwarmEvent::NewListenAddr {
                 listener_id,
                 address,
@@ -213,6 +231,7 @@ impl Daemon {
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 let gone = self.with_my_name(address);
                 self.facts.listening.retain(|known| *known != gone);
+                self.show_relay();
                 self.lookout.look_again();
             }
             SwarmEvent::ConnectionEstablished {
@@ -259,7 +278,9 @@ impl Daemon {
                 lasted_ms: millis(lasted),
             }),
             Event::Pruned(report) => self.tell(pruned(&report)),
-            Event::Repaired { values } => self.tell(News::Repaired { values }),
+            Event::Repaired { values } => {
+                self.tell(News::Repaired { values });
+            }
             Event::Discover => self.discover(),
             _ => {} // `Event` is non-exhaustive
         }
@@ -322,6 +343,37 @@ impl Daemon {
         }
     }
 
+    /// Somebody tried to reach us at an address of ours.
+    fn on_autonat(&mut self, event: autonat::v2::client::Event) {
+        let outcome = match event.result {
+            Ok(()) => Tested::Reached,
+            Err(_) => Tested::Failed,
+        };
+        self.memory()
+            .tested(event.tested_addr, event.server, outcome);
+    }
+
+    /// A relay offers itself once it has addresses at which others reach it. Whoever made us one
+    /// says that they do, so nobody has to try first.
+    fn show_relay(&mut self) {
+        if !self.settings.relay_server {
+            return;
+        }
+        let listening: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
+        let shown = relaying::reached_by(&listening);
+        let external: Vec<Multiaddr> = self.swarm.external_addresses().cloned().collect();
+        for gone in listening.iter().filter(|it| !shown.contains(it)) {
+            if external.contains(gone) {
+                self.swarm.remove_external_address(gone);
+            }
+        }
+        for address in shown {
+            if !external.contains(&address) {
+                self.swarm.add_external_address(address);
+            }
+        }
+    }
+
     fn listening(&mut self, listener: ListenerId, address: Multiaddr) {
         if let Some(wanted) = self.listeners.get(&listener)
             && self.ports.note(wanted, &address)
@@ -331,9 +383,13 @@ impl Daemon {
         }
         let local = !self.settings.listen_chosen && is_local(&address);
         let address = self.with_my_name(address);
+        if self.facts.listening.contains(&address) {
+            return; // a relay has renewed its slot
+        }
         if self.facts.listening.len() < LISTENING_MAX {
             self.facts.listening.push(address.clone());
         }
+        self.show_relay();
         self.tell(News::Listening { address, local });
         self.lookout.look_again();
     }
@@ -345,7 +401,9 @@ impl Daemon {
     }
 
     fn with_my_name(&self, address: Multiaddr) -> String {
-        address.with(Protocol::P2p(self.me())).to_string()
+        // A circuit comes with it.
+        let named = address.with_p2p(self.me());
+        named.unwrap_or_else(|address| address).to_string()
     }
 
     fn answer(&mut self, question: &Question, reply: Reply) {

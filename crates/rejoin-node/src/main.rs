@@ -23,6 +23,7 @@ mod ports;
 mod print;
 mod question;
 mod refusal;
+mod relaying;
 mod settings;
 mod signals;
 

@@ -1,19 +1,21 @@
 //! What a node is made of: transports and behaviours, put together. What they do with each other is
-//! in `daemon`.
+//! in `daemon`, the limits of a relay in `relaying`.
 
 use std::{num::NonZeroUsize, time::Duration};
 
 use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _,
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _, autonat,
     connection_limits::{self, ConnectionLimits},
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
-    dns, identify,
+    dcutr, dns, identify,
     identity::Keypair,
     kad::{self, BucketInserts, store::MemoryStore},
-    noise, quic,
-    swarm::NetworkBehaviour,
-    tcp, websocket, yamux,
+    noise, quic, relay,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+    tcp, upnp, websocket, yamux,
 };
+
+use crate::relaying;
 
 /// Everything this node speaks.
 #[derive(NetworkBehaviour)]
@@ -23,6 +25,17 @@ pub struct Network {
     pub identify: identify::Behaviour,
     /// Finds strangers. It knows nobody but whom Rejoin has connected us to.
     pub kad: kad::Behaviour<MemoryStore>,
+    /// Has our addresses tried by others, and tries theirs.
+    pub autonat: autonat::v2::client::Behaviour,
+    pub autonat_server: autonat::v2::server::Behaviour,
+    /// Asks the router to let others in.
+    pub upnp: Toggle<upnp::tokio::Behaviour>,
+    /// Is reached, and reaches others, through relays.
+    pub relay_client: relay::client::Behaviour,
+    /// Relays for others.
+    pub relay_server: Toggle<relay::Behaviour>,
+    /// Opens the way straight to whom a relay has led.
+    pub dcutr: dcutr::Behaviour,
     /// Remembers, and dials.
     pub memory: rejoin::Behaviour,
 }
@@ -42,6 +55,15 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// and then a search stands still until the transport gives up on them.
 const PARALLELISM: NonZeroUsize = NonZeroUsize::new(8).expect("it is not zero");
 
+/// What a node does beside the usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Asks the router, by multicast on the LAN.
+    pub upnp: bool,
+    /// Relays for others.
+    pub relay_server: bool,
+}
+
 /// A swarm on this network, that listens nowhere yet.
 ///
 /// # Errors
@@ -50,9 +72,11 @@ pub fn swarm(
     keypair: Keypair,
     network: &str,
     memory: rejoin::Behaviour,
+    extras: Extras,
 ) -> Result<Swarm<Network>, noise::Error> {
-    let transport = transport(&keypair)?;
     let me = keypair.public().to_peer_id();
+    let (over_relays, relay_client) = relay::client::new(me);
+    let transport = transport(&keypair, over_relays)?;
     let behaviour = Network {
         limits: connection_limits::Behaviour::new(
             ConnectionLimits::default()
@@ -67,6 +91,12 @@ pub fn swarm(
                 .with_cache_size(0), // whom to remember is not its business
         ),
         kad: kademlia(me, network),
+        autonat: autonat::v2::client::Behaviour::default(),
+        autonat_server: autonat::v2::server::Behaviour::default(),
+        upnp: extras.upnp.then(upnp::tokio::Behaviour::default).into(),
+        relay_client,
+        relay_server: extras.relay_server.then(|| relaying::server(me)).into(),
+        dcutr: dcutr::Behaviour::new(me),
         memory,
     };
     let built = SwarmBuilder::with_existing_identity(keypair)
@@ -112,7 +142,10 @@ fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
     kad
 }
 
-fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+fn transport(
+    keypair: &Keypair,
+    over_relays: relay::client::Transport,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
     let names = Names::of_this_system();
     let noise = noise::Config::new(keypair)?;
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
@@ -123,6 +156,12 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise
         .timeout(HANDSHAKE_MAX)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let over_quic = quic::tokio::Transport::new(quic::Config::new(keypair))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let over_relays = over_relays
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise.clone())
+        .multiplex(yamux::Config::default())
+        .timeout(HANDSHAKE_MAX)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let over_websocket = websocket::Config::new(names.resolve(tcp()))
         .upgrade(Version::V1Lazy)
@@ -136,7 +175,10 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise
             .or_transport(over_quic)
             .map(|either, _| either.into_inner()),
     );
-    Ok(over_websocket
+    // The way to a relay may be any of the others, so circuits stand first.
+    Ok(over_relays
+        .or_transport(over_websocket)
+        .map(|either, _| either.into_inner())
         .or_transport(by_name)
         .map(|either, _| either.into_inner())
         .boxed())
