@@ -80,6 +80,7 @@ impl Client {
             Question::Peer(peer) => self.get(&format!("peers/{}", quoted(peer)), &[]),
             Question::Why(peer) => self.get(&format!("peers/{}/why", quoted(peer)), &[]),
             Question::Timeline => self.get("timeline", &[]),
+            Question::Doctor => self.get("doctor", &[]),
             Question::Connect(target) => {
                 let to = match target {
                     Target::Known(name) => name.clone(),

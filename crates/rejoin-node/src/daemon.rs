@@ -5,7 +5,7 @@ use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Dura
 
 use libp2p::{
     Multiaddr, PeerId, Swarm, autonat, core::transport::ListenerId, futures::StreamExt, identify,
-    kad, multiaddr::Protocol, swarm::SwarmEvent,
+    kad, multiaddr::Protocol, swarm::SwarmEvent, upnp,
 };
 use rejoin::{
     Behaviour, Command, Config, DialTrace, Event, PeerKey, PeerRecord, Setup, Source, Status, Time,
@@ -16,11 +16,13 @@ use rejoin_core::{
     retention::{Fate, PruneReport},
 };
 use rejoin_libp2p::now;
+use rejoin_store::Notice;
 use tokio::sync::mpsc;
 
 use crate::{
-    answer::{Answer, ConnectAnswer, NodeFacts},
+    answer::{Answer, ConnectAnswer, DoctorAnswer, NodeFacts},
     api::{Ask, Door},
+    checkup::{self, Checkup, Disk, Memory, NodeState, Router, Running},
     connects::{Awaited, Connects, Reply},
     failure::Failure,
     identity,
@@ -81,6 +83,10 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
 struct Daemon {
     swarm: Swarm<Network>,
     facts: NodeFacts,
+    /// What the doctor wants to know beside all that.
+    notices: Vec<Notice>,
+    repaired: usize,
+    router: Router,
     /// Which listener came of which wish.
     listeners: HashMap<ListenerId, Multiaddr>,
     ports: Ports,
@@ -132,6 +138,13 @@ impl Daemon {
         let mut daemon = Self {
             swarm: network::swarm(keypair.clone(), &settings.network, memory, extras)?,
             facts,
+            notices: notices.clone(),
+            repaired: 0,
+            router: match (extras.upnp, beyond) {
+                (true, _) => Router::Asked,
+                (false, true) => Router::Forbidden,
+                (false, false) => Router::NotAsked,
+            },
             listeners: HashMap::new(),
             ports: Ports::load(&place.folder),
             connects: Connects::default(),
@@ -224,6 +237,7 @@ impl Daemon {
             SwarmEvent::Behaviour(NetworkEvent::Identify(event)) => self.on_identify(&event),
             SwarmEvent::Behaviour(NetworkEvent::Kad(event)) => self.on_kad(event),
             SwarmEvent::Behaviour(NetworkEvent::Autonat(event)) => self.on_autonat(event),
+            SwarmEvent::Behaviour(NetworkEvent::Upnp(event)) => self.on_upnp(&event),
             SwarmEvent::NewListenAddr {
                 listener_id,
                 address,
@@ -279,6 +293,7 @@ impl Daemon {
             }),
             Event::Pruned(report) => self.tell(pruned(&report)),
             Event::Repaired { values } => {
+                self.repaired = self.repaired.saturating_add(values);
                 self.tell(News::Repaired { values });
             }
             Event::Discover => self.discover(),
@@ -353,6 +368,15 @@ impl Daemon {
             .tested(event.tested_addr, event.server, outcome);
     }
 
+    fn on_upnp(&mut self, event: &upnp::Event) {
+        self.router = match event {
+            upnp::Event::NewExternalAddr { .. } => Router::Opened,
+            upnp::Event::ExpiredExternalAddr { .. } => Router::Asked,
+            upnp::Event::GatewayNotFound => Router::Absent,
+            upnp::Event::NonRoutableGateway => Router::Shadowed,
+        };
+    }
+
     /// A relay offers itself once it has addresses at which others reach it. Whoever made us one
     /// says that they do, so nobody has to try first.
     fn show_relay(&mut self) {
@@ -410,8 +434,55 @@ impl Daemon {
         if let Question::Connect(target) = question {
             return self.connect(target, reply);
         }
+        if let Question::Doctor = question {
+            return self.see_doctor(reply);
+        }
         let answer = mind::answer(self, question, now());
         let _ = reply.send(answer); // whoever asked may be gone
+    }
+
+    /// The disk is looked at beside the loop: it may be the one that is ill.
+    fn see_doctor(&self, reply: Reply) {
+        let mut checkup = self.checkup();
+        let place = self.settings.place.clone();
+        tokio::task::spawn_blocking(move || {
+            checkup.disk = Disk::look(&place);
+            let answer = Answer::Doctor(Box::new(DoctorAnswer::new(&checkup)));
+            let _ = reply.send(Ok(answer)); // whoever asked may be gone
+        });
+    }
+
+    fn checkup(&self) -> Checkup {
+        let status = self.status();
+        let storage = status.storage;
+        let tests_others = |record: &&PeerRecord| {
+            let mut protocols = record.role.protocols.iter();
+            protocols.any(|it| **it == *network::TESTS_ADDRESSES)
+        };
+        let connected = self.swarm.connected_peers();
+        let memory = &self.swarm.behaviour().memory;
+        let testers = connected.filter_map(|peer| memory.peer(*peer));
+        Checkup {
+            now: now(),
+            program_from: checkup::program_from(),
+            node: NodeState::Runs(Box::new(Running {
+                listening: self.swarm.listeners().cloned().collect(),
+                external: self.swarm.external_addresses().cloned().collect(),
+                router: self.router,
+                testers: testers.filter(tests_others).count(),
+                status,
+            })),
+            memory: Memory {
+                problem: self.facts.store_problem.clone(),
+                notices: self.notices.clone(),
+                unsaved: storage.unsaved,
+                saved: storage.saved,
+                failures: storage.failures,
+                newest: checkup::newest(memory.peers()),
+                repaired: self.repaired,
+            },
+            disk: Disk::default(),
+        }
     }
 
     fn connect(&mut self, target: &Target, reply: Reply) {

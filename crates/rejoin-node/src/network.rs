@@ -55,6 +55,9 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// and then a search stands still until the transport gives up on them.
 const PARALLELISM: NonZeroUsize = NonZeroUsize::new(8).expect("it is not zero");
 
+/// By this protocol a peer says that it tries the addresses of others (AutoNAT v2).
+pub const TESTS_ADDRESSES: &str = "/libp2p/autonat/2/dial-request";
+
 /// What a node does beside the usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extras {

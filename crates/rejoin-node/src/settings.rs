@@ -35,6 +35,7 @@ Exit codes:
   2  the command line makes no sense
   3  another node runs on the same data folder
   4  no peer, or more than one, has the given name
+  5  the doctor found trouble
   130, 143  a second Ctrl-C or SIGTERM cut the leaving short";
 
 /// Where things lie.
@@ -96,6 +97,8 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Say whether we can be reached, what is wrong, and what to do about it
+    Doctor,
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell

@@ -56,6 +56,11 @@ impl Start {
         self
     }
 
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.arguments.push(flag.into());
+        self
+    }
+
     pub fn knowing(self, other: &str) -> Self {
         self.with("--bootstrap", other)
     }
