@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Adds an address unless it is known. With the list full, it takes the place of the one with the
-/// least to show: hearsay displaces only what never worked, our own eyes whatever failed most.
+/// least to show: hearsay displaces only what was tried in vain, our own eyes whatever failed most.
 /// Returns whether it is in the list now and was not before.
 pub fn add(record: &mut PeerRecord, address: Address, source: &Source, now: Time) -> bool {
     if Scope::of(&address) == Scope::Nowhere || record.address(&address).is_some() {
@@ -102,8 +102,8 @@ pub fn failed(record: &mut PeerRecord, failures: &[AddressFailure], now: Time) {
     }
 }
 
-/// Addresses that failed rest for a while, and so does the peer once all of them do. Without any
-/// failure the peer as a whole rests.
+/// Addresses that failed rest for a while, and so does the peer once all of them do. Where no failure
+/// is of an address we know, the peer as a whole rests.
 pub fn rest(
     record: &mut PeerRecord,
     failures: &[AddressFailure],
@@ -112,8 +112,10 @@ pub fn rest(
     rng: &mut Rng,
 ) {
     let (min, max) = (config.backoff_min, config.backoff_max);
+    let mut noted = false;
     for AddressFailure { address, failure } in failures {
         if let Some(known) = record.address_mut(address) {
+            noted = true;
             let rounds = match failure {
                 // Our program will not learn to dial it in a minute.
                 Failure::Unsupported => u32::MAX,
@@ -128,7 +130,7 @@ pub fn rest(
         }
     }
     let awake = |known: &AddressRecord| known.backoff_until <= Some(now);
-    let another_way = !failures.is_empty() && record.addresses.iter().any(awake);
+    let another_way = noted && record.addresses.iter().any(awake);
     if !another_way {
         let attempts = record.control.reconnect_attempts;
         record.control.backoff_until = Some(now + backoff::delay(attempts, min, max, rng));

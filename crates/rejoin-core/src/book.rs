@@ -26,6 +26,7 @@ use crate::{
     record::{ADDRESSES_MAX, ConnectionKind, Control, PROTOCOLS_MAX, PeerRecord, Place, Pool},
     retention::{self, Fate, PruneReport},
     score,
+    signed::SignedPeer,
     source::Source,
     survival::SurvivalCounts,
     text::{Blob, Text},
@@ -218,6 +219,59 @@ impl Book {
         learned
     }
 
+    /// Takes in a peer's own signed word, whoever carried it; of two the newer holds. What was only
+    /// claimed before and is claimed no longer is dropped. Returns whether anything new was learned.
+    pub fn vouched(
+        &mut self,
+        now: Time,
+        signed: &SignedPeer,
+        believable: Vec<Address>,
+        source: &Source,
+        config: &Config,
+    ) -> bool {
+        let key = &signed.peer;
+        let known = self.get(key).and_then(|record| record.signed_seq);
+        if known >= Some(signed.seq) {
+            return false;
+        }
+        let learned = self.hear(now, key, believable, source, config);
+        self.update(now, key, |record| {
+            record.signed_record = Some(signed.envelope.clone());
+            record.signed_seq = Some(signed.seq);
+            record.signed_scope = signed.scope();
+            record.addresses.retain(|known| {
+                known.last_success.is_some()
+                    || !matches!(known.source, Source::Pex(_) | Source::Gossip(_))
+                    || signed.addresses.contains(&known.address)
+            });
+            true
+        });
+        learned
+    }
+
+    /// How much the words of a source weigh, from 0.02 to 1; see [`Introducers`].
+    ///
+    /// [`Introducers`]: crate::introducers::Introducers
+    pub fn trust(&self, source: &Source) -> f64 {
+        self.memory.introducers.trust(source)
+    }
+
+    /// Somebody a source named was there, or was not: its words weigh more, or less.
+    fn judge_teller(
+        &mut self,
+        now: Time,
+        teller: Option<Source>,
+        was_there: bool,
+        config: &Config,
+    ) {
+        let max = config.introducers_max;
+        if let Some(source) = teller
+            && self.memory.introducers.learn(&source, now, was_there, max)
+        {
+            self.unsaved.touch_memory(now);
+        }
+    }
+
     /// A peer the user or the program named: kept wherever it comes from.
     pub fn introduce(&mut self, now: Time, key: &PeerKey, address: Address, source: &Source) {
         self.entry(now, key);
@@ -230,7 +284,11 @@ impl Book {
     }
 
     /// An authenticated connection is up: the only way to become proven.
-    pub fn met(&mut self, now: Time, key: &PeerKey, meeting: Meeting<'_>) {
+    pub fn met(&mut self, now: Time, key: &PeerKey, meeting: Meeting<'_>, config: &Config) {
+        if let Some(address) = meeting.dialled {
+            let teller = self.who_told(key, address);
+            self.judge_teller(now, teller, true, config);
+        }
         if let Some(slot) = self.entry(now, key).slot.take() {
             self.placement.free(slot, key);
         }
@@ -241,7 +299,9 @@ impl Book {
             record.evidence.kind = meeting.kind;
             record.control.backoff_until = None;
             record.control.reconnect_attempts = 0;
-            record.control.anchor = true;
+            // Whoever only came to us, in whatever numbers, must not be whom we begin with.
+            let reached = meeting.dialled.is_some() || record.evidence.dials_ok.latest() > 0.0;
+            record.control.anchor |= reached;
             if let Some(address) = meeting.dialled {
                 addresses::add(record, address.clone(), &Source::Own, now);
                 addresses::worked(record, address, now, meeting.took, meeting.place);
@@ -359,8 +419,8 @@ impl Book {
     }
 
     /// A dial failed: its addresses rest for a while, and so does the peer once all of them do.
-    /// Whoever is to blame, asking again at once would help nobody. Without any address the peer
-    /// as a whole rests.
+    /// Whoever is to blame, asking again at once would help nobody. Where no failure is of an
+    /// address we know, the peer as a whole rests.
     pub fn rest(
         &mut self,
         now: Time,
@@ -375,6 +435,14 @@ impl Book {
         });
     }
 
+    /// A peer is left alone until then, for no fault of its own.
+    pub fn pause(&mut self, now: Time, key: &PeerKey, until: Time) {
+        self.update(now, key, |record| {
+            record.control.backoff_until = record.control.backoff_until.max(Some(until));
+            true
+        });
+    }
+
     /// A dial failed and the fault was not ours.
     pub fn failed(
         &mut self,
@@ -385,6 +453,16 @@ impl Book {
         rng: &mut Rng,
     ) {
         let peer_at_fault = failures.iter().any(|failed| blames_peer(failed.failure));
+        let mut tellers: Vec<_> = failures
+            .iter()
+            .filter(|failed| blames_peer(failed.failure) || failed.failure == Failure::WrongPeer)
+            .filter_map(|failed| self.who_told(key, &failed.address))
+            .collect();
+        tellers.sort_unstable();
+        tellers.dedup();
+        for teller in tellers {
+            self.judge_teller(now, Some(teller), false, config);
+        }
         self.update(now, key, |record| {
             addresses::failed(record, failures, now);
             if peer_at_fault {
@@ -574,6 +652,13 @@ impl Book {
                 }),
             }
         }
+    }
+
+    /// Who told us that a peer we never met lives there, if nobody has tried it before.
+    fn who_told(&self, key: &PeerKey, address: &Address) -> Option<Source> {
+        let record = self.get(key).filter(|record| !was_met(record))?;
+        let known = record.address(address)?;
+        (known.last_failure.is_none()).then(|| known.source.clone())
     }
 
     fn entry(&mut self, now: Time, key: &PeerKey) -> &mut Entry {

@@ -130,7 +130,11 @@ impl PeerDelta {
         merged.user_id = newer.user_id.clone().or(older.user_id.clone());
         merged.display_name = newer.display_name.clone().or(older.display_name.clone());
         merged.public_key = newer.public_key.clone().or(older.public_key.clone());
-        merged.signed_record = newer.signed_record.clone().or(older.signed_record.clone());
+        if newer.signed_record.is_none() || older.signed_seq > newer.signed_seq {
+            merged.signed_record.clone_from(&older.signed_record);
+            merged.signed_seq = older.signed_seq;
+            merged.signed_scope = older.signed_scope;
+        }
         merged.first_seen = newer.first_seen.min(older.first_seen);
         merged.last_seen = newer.last_seen.max(older.last_seen);
         merged.last_connected = newer.last_connected.max(older.last_connected);

@@ -13,6 +13,9 @@ pub struct Config {
     pub target: usize,
     /// Below this many connections we search actively and ask bootstrap servers.
     pub low_water: usize,
+    /// How many of the connections must be ones we dialled: while there are fewer we go on dialling,
+    /// whoever comes to us. `None` is half the target; more than the target is taken for it.
+    pub outbound_reserved: Option<usize>,
 
     /// Buckets of hearsay; a source's netgroup reaches [`Self::hearsay_buckets_per_source`] of them.
     pub hearsay_buckets: usize,
@@ -90,8 +93,17 @@ pub struct Config {
     pub sleep_gap: Duration,
     /// A sign of life is written down if the last one written down is older than this.
     pub seen_every: Duration,
-    /// A connection from before a sleep that stays silent for so long afterwards is dead.
+    /// A connection over which nothing came for so long is dead.
     pub stale_after: Duration,
+    /// A browser's connection over which nothing came for so long sleeps: it counts no more.
+    pub browser_sleeps_after: Duration,
+    /// A browser's connection over which nothing came for so long is dead.
+    pub browser_stale_after: Duration,
+    /// A connection from before a sleep of our own machine that stays silent for so long afterwards
+    /// is dead.
+    pub wake_grace: Duration,
+    /// A peer lost alone is dialled again after a random part of this.
+    pub reconnect_jitter: Duration,
     /// A lost connection stops being an anchor after this, if others stayed up.
     pub anchor_grace: Duration,
 
@@ -110,7 +122,16 @@ pub struct Config {
 
     /// The engine asks to be called at least this often, so that a longer gap means sleep.
     pub nap_max: Duration,
-    /// Connections the engine keeps track of.
+    /// With more connections than this the least valuable are closed.
+    pub connections_high: usize,
+    /// Down to so many.
+    pub connections_low: usize,
+    /// A connection younger than this is not closed for being one too many, nor is it counted as
+    /// one.
+    pub connections_grace: Duration,
+    /// How often connections are closed for being too many, at most.
+    pub trim_every: Duration,
+    /// Connections the engine keeps track of; any more are turned away at once.
     pub connections_max: usize,
     /// Peers per commit; the rest follows in the next one.
     pub commit_max: usize,
@@ -120,6 +141,55 @@ pub struct Config {
     pub heard_max: usize,
     /// Dials remembered for the restart timeline.
     pub timeline_max: usize,
+    /// Peers of which we remember how true their words were.
+    pub introducers_max: usize,
+    /// What is told to other peers, and taken from them.
+    pub exchange: ExchangeConfig,
+}
+
+/// What is told to other peers, and taken from them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExchangeConfig {
+    /// Our own addresses are signed anew at most this often.
+    pub sign_every: Duration,
+    /// Records in one answer, told or taken.
+    pub answer_max: usize,
+    /// The share of the memory told in one answer at most, from 0 to 1.
+    pub share: f64,
+    /// Only peers that have shown life within this span are told of.
+    pub told_recent: Duration,
+    /// Between two questions to different peers while we know too few.
+    pub ask_pace: Duration,
+    /// Between two questions to one peer; doubles while its answers bring nothing new.
+    pub ask_every: Duration,
+    /// Between two questions to one peer at most.
+    pub ask_every_max: Duration,
+    /// Between two questions to anybody while we know enough.
+    pub refresh: Duration,
+    /// With so many peers of hearsay in memory we know enough.
+    pub enough: usize,
+    /// One peer is answered once in this span.
+    pub asked_every: Duration,
+    /// Between two rounds of gossip.
+    pub gossip_every: Duration,
+    /// From the first connection to the first round.
+    pub gossip_first: Duration,
+    /// Records in one round, told or taken.
+    pub gossip_max: usize,
+    /// Nodes that pass on one rumour.
+    pub hops_max: u8,
+    /// Messages of gossip taken from one neighbour in a minute.
+    pub gossip_heard_max: u32,
+    /// Rumours waiting to be passed on.
+    pub rumours_max: usize,
+}
+
+impl Config {
+    /// How many of the connections must be ones we dialled.
+    pub fn reserve(&self) -> usize {
+        let reserved = self.outbound_reserved.unwrap_or(self.target / 2);
+        reserved.min(self.target)
+    }
 }
 
 impl Default for Config {
@@ -130,6 +200,7 @@ impl Default for Config {
             me: None,
             target: 8,    // Bitcoin Core holds 8 full outbound connections, Radicle 8
             low_water: 5, // enough that losing one or two is no emergency
+            outbound_reserved: None, // half: an attacker who dials us can fill the other half only
 
             hearsay_buckets: 64,     // with 16 each 1,024, as many as the proven
             hearsay_bucket_size: 16, // addrman has 64; a sixteenth of its buckets, a quarter of that
@@ -172,7 +243,11 @@ impl Default for Config {
             save_timeout: MINUTE,                 // a disk that needs longer will not answer
             sleep_gap: MINUTE,                    // the shell never naps longer than 30 s
             seen_every: Duration::from_secs(30),  // a score does not change by less
-            stale_after: Duration::from_secs(20), // libp2p pings every 15 s
+            stale_after: MINUTE * 3,              // twelve pings
+            browser_sleeps_after: Duration::from_secs(75), // Chrome wakes hidden tabs each minute
+            browser_stale_after: MINUTE * 5,      // guess: who looks elsewhere for longer is gone
+            wake_grace: Duration::from_secs(20),  // libp2p pings every 15 s
+            reconnect_jitter: Duration::from_secs(2), // a thousand clients: one every 2 ms
             anchor_grace: MINUTE,                 // links of one outage die within about a minute
 
             outage_after: 24, // with nine in ten dead and half of those refusing: one in 10,000
@@ -183,11 +258,43 @@ impl Default for Config {
             probe_max: Duration::from_secs(15), // guess: what a person waits before they complain
 
             nap_max: Duration::from_secs(30), // half of `sleep_gap`
-            connections_max: 4_096,           // a busy server; a home node has 50
-            commit_max: 10_000,               // about a tenth of a second on SQLite
-            local_max: 64,                    // addresses of a machine with many interfaces
-            heard_max: 100,                   // two PEX answers
-            timeline_max: 256,                // the dials of one restart, eight times over
+            connections_high: 96,             // as Kubo; with 80 to 125 KiB each some 10 MiB
+            connections_low: 80,              // a sixth less: trimming is seldom, and never a purge
+            connections_grace: Duration::from_secs(20), // as Kubo: identify, pings, a place in a mesh
+            trim_every: Duration::from_secs(10),        // as go-libp2p
+            connections_max: 4_096,                     // a busy server; a home node has 50
+            commit_max: 10_000,                         // about a tenth of a second on SQLite
+            local_max: 64,          // addresses of a machine with many interfaces
+            heard_max: 100,         // two PEX answers
+            timeline_max: 256,      // the dials of one restart, eight times over
+            introducers_max: 1_024, // as many as may be hearsay
+            exchange: ExchangeConfig::default(),
+        }
+    }
+}
+
+impl Default for ExchangeConfig {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        const HOUR: Duration = Duration::from_secs(3_600);
+        Self {
+            // Interfaces come one by one, and libp2p numbers records by the second.
+            sign_every: Duration::from_secs(2),
+            answer_max: 50, // some 20 KiB; more would be a walk through our memory
+            share: 0.23,    // Bitcoin Core's `MAX_PCT_ADDR_TO_SEND`
+            told_recent: HOUR * 3, // half of those met three hours ago are gone where churn is worst
+            ask_pace: Duration::from_secs(2), // a newcomer meets its network within a minute
+            ask_every: Duration::from_secs(90), // half as often as we would answer ourselves
+            ask_every_max: HOUR,   // guess: what is new in an hour is worth a question
+            refresh: MINUTE * 10,  // guess: hearsay ages by the hour
+            enough: 256,           // a quarter of the hearsay pool: thirty times what we connect to
+            asked_every: MINUTE,   // who asks more often wants to map us
+            gossip_every: MINUTE, // guess: twenty records a minute are 200 bytes a second per neighbour
+            gossip_first: Duration::from_secs(3), // by then a newcomer has met several
+            gossip_max: 20,       // Kademlia's k
+            hops_max: 3,          // with six neighbours 200 nodes; the rest learns it by asking
+            gossip_heard_max: 4,  // one a minute, and those of a restart
+            rumours_max: 64,      // six rounds
         }
     }
 }

@@ -101,7 +101,8 @@ impl Dialer {
         self.queue.reorder();
     }
 
-    /// Somebody rests: the queue has to be made anew once that is over.
+    /// A dial of somebody failed: the queue has to be made anew once it has rested, or now if
+    /// another way is open.
     pub fn rests(&mut self, record: &PeerRecord) {
         self.queue.rests(record);
     }
@@ -209,8 +210,9 @@ impl Dialer {
         {
             return Some((drawn, Lane::Explore));
         }
-        let flying = flights.values().flat_map(|flight| &flight.groups).collect();
-        let best = queue.take_best(is_free, &flying)?;
+        let flying = flights.values().flat_map(|flight| &flight.groups);
+        let taken = flying.chain(scene.links.outbound_groups()).collect();
+        let best = queue.take_best(is_free, &taken)?;
         Some((best, Lane::Memory))
     }
 

@@ -3,12 +3,15 @@
 //! The engine forwards what happens to the machine whose concern it is and, after every input,
 //! asks each what is due. It keeps no facts of its own beside a few deadlines.
 //!
-//! Here are its surface and its parts; what each input changes stands in `happened`, what the user
-//! wants in `wanted`, how others reach us in `reached`, what is due in `due`.
+//! Here are its surface and its parts; what each input changes stands in `happened`, what peers tell
+//! each other in `exchanged`, what the user wants in `wanted`, how others reach us in `reached`, what
+//! is due in `due`, which connections last in `upkeep`.
 
 mod due;
+mod exchanged;
 mod happened;
 mod reached;
+mod upkeep;
 mod wanted;
 
 use std::collections::VecDeque;
@@ -19,6 +22,7 @@ use crate::{
     book::{self, Book},
     config::Config,
     dialer::{Dialer, Flight},
+    exchange::Exchange,
     input::{AddressFailure, Command, Input},
     key::PeerKey,
     links::Links,
@@ -59,6 +63,7 @@ pub struct Engine {
     links: Links,
     dialer: Dialer,
     sources: Sources,
+    exchange: Exchange,
     guard: OutageGuard<Verdict>,
     reach: Reach,
     reachable: Reachable,
@@ -86,13 +91,28 @@ struct Schedule {
     discover_at: Time,
     prune_at: Time,
     pruned: Time,
+    /// Not before this are connections closed for being too many.
+    trim_at: Time,
+    /// Not before this is a server asked whether there is anybody but those who came to us.
+    second_opinion_at: Time,
     /// Bootstrap servers were named in the last input, and more may follow: drawing among the
     /// first of them only would send everybody with the same list to its first entry.
     naming: bool,
-    /// The target has been reached since connections were last missing.
-    satisfied: bool,
+    /// How far we have what we want.
+    standing: Standing,
     /// We are about to stop; the number is how many commits had failed in a row by then.
     stopping: Option<u32>,
+}
+
+/// How far we have the connections we want. Each step is told, or acted upon, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// There are fewer than the target.
+    Missing,
+    /// There are enough, but too few that we dialled.
+    Reached,
+    /// There are enough of both.
+    Settled,
 }
 
 impl Engine {
@@ -100,7 +120,7 @@ impl Engine {
     /// same outputs.
     pub fn new(config: Config, snapshot: Snapshot, now: Time, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let sources = Sources::new(rng.fork());
+        let (sources, talk) = (Sources::new(rng.fork()), rng.fork());
         let (book, repaired) = Book::new(snapshot.memory, now, &config, &mut rng);
         let mut engine = Self {
             schedule: Schedule {
@@ -111,8 +131,10 @@ impl Engine {
                 discover_at: now,
                 prune_at: now + config.prune_every,
                 pruned: now,
+                trim_at: now,
+                second_opinion_at: now,
                 naming: false,
-                satisfied: false,
+                standing: Standing::Missing,
                 stopping: None,
             },
             reach: Reach::new(config.me.clone()),
@@ -122,6 +144,7 @@ impl Engine {
             links: Links::default(),
             dialer: Dialer::default(),
             sources,
+            exchange: Exchange::new(talk),
             guard: OutageGuard::default(),
             reachable: Reachable::default(),
             relays: Relays::default(),
@@ -155,7 +178,9 @@ impl Engine {
             Input::DialNotMade { dial } => self.not_made(now, dial),
             Input::Identified(told) => {
                 self.heard_from(now, &told.peer, None);
+                self.links.told(&told, &self.config);
                 self.book.identified(now, &told, &self.reach);
+                self.exchange.newcomer(now, &self.config);
             }
             Input::Latency { peer, rtt } => self.latency(now, &peer, rtt),
             Input::Received { peer } => {
@@ -167,6 +192,11 @@ impl Engine {
                 teller,
                 peers,
             } => self.heard(now, &source, teller, peers),
+            Input::Signed(own) => self.exchange.signed(own),
+            Input::PeersAsked { peer, ask, own } => self.peers_asked(now, &peer, ask, own),
+            Input::PeersTold { peer, words } => self.peers_told(now, &peer, words),
+            Input::PeersNotTold { peer } => self.exchange.was_barren(now, &peer, &self.config),
+            Input::Gossiped { peer, words } => self.gossiped(now, &peer, words),
             Input::Judged { peer, deed } => self.book.judged(now, &peer, deed),
             Input::Moved {
                 own,
@@ -190,8 +220,8 @@ impl Engine {
                 by,
                 outcome,
             } => self.tested(now, address, &by, outcome),
-            Input::Reserved { relay } => self.reserved(now, &relay),
-            Input::NotReserved { relay } => self.not_reserved(now, &relay),
+            Input::Reserved { relay } => self.slot_kept(now, &relay),
+            Input::NotReserved { relay } => self.slot_lost(now, &relay),
             Input::Woke => self.woke(now),
             Input::Command(command) => self.command(now, command),
             Input::Loaded(peers) => self.load(now, peers, 0),
@@ -218,6 +248,7 @@ impl Engine {
         let missing = self.missing() > 0;
         let probing = self.guard.probe_at();
         let racing = missing && probing.is_none();
+        let dialling = (missing || self.short() > 0) && probing.is_none();
         [
             due(
                 now + self.config.nap_max,
@@ -236,7 +267,7 @@ impl Engine {
             self.dialer
                 .ready_at()
                 // Who is ready already waits for a place, not for a moment.
-                .filter(|at| racing && *at > now)
+                .filter(|at| dialling && *at > now)
                 .and_then(|at| due(at, "a resting peer to be dialled again")),
             due(
                 self.schedule.check_at,
@@ -248,8 +279,11 @@ impl Engine {
                 .next_decision(&self.config)
                 .and_then(|at| due(at, "a lost peer to return")),
             self.links
-                .stale_at(&self.config)
-                .and_then(|at| due(at, "connections to show life after sleep")),
+                .look_at()
+                .and_then(|at| due(at, "connections to show life")),
+            self.trim_at()
+                .and_then(|at| due(at, "connections to be closed, being too many")),
+            self.exchange.timeout(self.links.is_empty()),
             self.slots_timeout(now),
         ]
         .into_iter()
@@ -260,6 +294,9 @@ impl Engine {
     pub fn status(&self, now: Time) -> Status {
         Status {
             connections: self.links.len(),
+            asleep: self.links.len() - self.links.live(),
+            outbound: self.links.outbound(),
+            outbound_reserved: self.config.reserve(),
             target: self.config.target,
             proven: self.book.count(Pool::Proven),
             hearsay: self.book.count(Pool::Hearsay),
@@ -344,6 +381,18 @@ impl Engine {
             config: &self.config,
         };
         (&mut self.dialer, scene, &mut self.rng)
+    }
+
+    /// The exchange and what it sees.
+    fn company(&mut self, now: Time) -> (&mut Exchange, Scene<'_>) {
+        let scene = Scene {
+            now,
+            book: &self.book,
+            links: &self.links,
+            reach: &self.reach,
+            config: &self.config,
+        };
+        (&mut self.exchange, scene)
     }
 
     fn missing(&self) -> usize {

@@ -8,6 +8,7 @@ use crate::{
     output::DialId,
     reach::{LocalNetwork, Scope},
     record::{ConnectionKind, PeerRecord, Severity},
+    signed::SignedPeer,
     source::Source,
 };
 
@@ -65,6 +66,37 @@ pub enum Input {
         /// [`Config::heard_max`](crate::Config::heard_max) are ignored.
         peers: Vec<(PeerKey, Vec<Address>)>,
     },
+    /// Our own addresses are signed, as [`Output::Sign`](crate::Output::Sign) wanted.
+    Signed(SignedPeer),
+    /// A peer asks us for others. To be answered with
+    /// [`Output::TellPeers`](crate::Output::TellPeers), which follows at once.
+    PeersAsked {
+        /// Who.
+        peer: PeerKey,
+        /// Names the question.
+        ask: AskId,
+        /// What it says of itself, if anything.
+        own: Option<SignedPeer>,
+    },
+    /// A peer answered [`Output::AskPeers`](crate::Output::AskPeers).
+    PeersTold {
+        /// Who.
+        peer: PeerKey,
+        /// What it told.
+        words: Vec<Word>,
+    },
+    /// A peer did not answer [`Output::AskPeers`](crate::Output::AskPeers).
+    PeersNotTold {
+        /// Who.
+        peer: PeerKey,
+    },
+    /// A peer told us of others unasked.
+    Gossiped {
+        /// Who brought it to us.
+        peer: PeerKey,
+        /// What it told, each with the number of hops it had come.
+        words: Vec<(Word, u8)>,
+    },
     /// The application's judgement of what a peer did.
     Judged {
         /// Who.
@@ -116,6 +148,19 @@ pub enum Input {
     /// We are about to stop: what is still unsaved is handed out at once, and no dial follows.
     Shutdown,
 }
+
+/// One record that came from another peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It is signed by whom it speaks of.
+    Signed(SignedPeer),
+    /// It is too long, cannot be read, or its signature is wrong.
+    Broken,
+}
+
+/// Names one question of another peer, so that our answer finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
 
 /// A connection that has come up.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,8 +11,11 @@ pub mod config;
 pub mod decay;
 mod dialer;
 pub mod engine;
+pub mod exchange;
+mod health;
 mod hosts;
 pub mod input;
+pub mod introducers;
 pub mod key;
 mod links;
 pub mod memory;
@@ -27,8 +30,10 @@ mod reachable;
 pub mod record;
 mod relays;
 pub mod retention;
+mod rumours;
 mod scene;
 pub mod score;
+pub mod signed;
 pub mod source;
 mod sources;
 pub mod status;
@@ -36,23 +41,25 @@ pub mod survival;
 mod tally;
 pub mod text;
 pub mod time;
+mod trim;
 mod unsaved;
 
 pub use address::{Address, AddressError, Transport};
 pub use changes::{Changes, Counts, PeerDelta};
-pub use config::Config;
+pub use config::{Config, ExchangeConfig};
 pub use engine::{Engine, Snapshot};
 pub use input::{
-    AddressFailure, Command, Connected, Deed, Direction, Failure, Identified, Input, Rerouted,
-    Tested,
+    AddressFailure, AskId, Command, Connected, Deed, Direction, Failure, Identified, Input,
+    Rerouted, Tested, Word,
 };
 pub use key::{PeerKey, PeerKeyError};
 pub use memory::{Memory, MemoryDelta};
 pub use netgroup::Netgroup;
-pub use output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Reserve, Timeout};
+pub use output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Reserve, Rumour, Timeout};
 pub use reach::{LocalNetwork, Scope};
 pub use record::{AddressRecord, ConnectionKind, Evidence, PeerRecord, Pool, Severity};
 pub use score::Explanation;
+pub use signed::{Envelope, SignedPeer};
 pub use source::Source;
 pub use status::{DialTrace, Numbers, ReachStatus, RelayStatus, Status, TestStatus};
 pub use survival::SurvivalCounts;

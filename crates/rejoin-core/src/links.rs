@@ -5,7 +5,16 @@ use std::{
     time::Duration,
 };
 
-use crate::{address::Address, config::Config, key::PeerKey, time::Time};
+use crate::{
+    address::Address,
+    config::Config,
+    health::{self, FarEnd, Pulse},
+    input::{Direction, Identified},
+    key::PeerKey,
+    netgroup::Netgroup,
+    reach::Scope,
+    time::Time,
+};
 
 /// The peers with an authenticated connection.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +24,9 @@ pub struct Links {
     lost: VecDeque<(Time, PeerKey)>,
     /// When the machine last woke: what has been silent since may be dead.
     woke: Time,
+    /// Before this nobody's silence means anything new. Whatever comes in only puts that off, so it
+    /// need not be counted anew each time.
+    look_at: Option<Time>,
 }
 
 /// One connected peer.
@@ -24,12 +36,44 @@ pub struct Link {
     pub since: Time,
     /// The address we dialled, if we did.
     pub dialled: Option<Address>,
+    /// Where it leads.
+    pub group: Netgroup,
+    /// How far away that is.
+    pub scope: Scope,
     /// When it last sent us anything.
     pub heard: Time,
-    /// It was only dialled to test hearsay.
-    pub feeler: bool,
+    /// Whether it counts: it was heard lately, and since the machine last woke.
+    pub awake: bool,
+    /// What is at the other end.
+    pub far_end: FarEnd,
     /// It is a bootstrap server: there to be asked, not to be kept.
     pub server: bool,
+}
+
+impl Link {
+    /// A connection that has just come up.
+    pub fn new(now: Time, address: &Address, direction: Direction) -> Self {
+        Self {
+            since: now,
+            dialled: (direction != Direction::Inbound).then(|| address.clone()),
+            group: Netgroup::of(address),
+            scope: Scope::of(address),
+            heard: now,
+            awake: true,
+            far_end: FarEnd::guess(address, direction),
+            server: false,
+        }
+    }
+
+    /// Whether it counts as a connection to a peer that we chose ourselves.
+    pub fn is_outbound(&self) -> bool {
+        self.counts() && self.dialled.is_some()
+    }
+
+    /// Whether it counts as a connection to a peer.
+    fn counts(&self) -> bool {
+        self.awake && !self.server
+    }
 }
 
 impl Links {
@@ -58,59 +102,125 @@ impl Links {
         self.up.iter()
     }
 
-    /// How many have shown life since the machine last woke.
+    /// How many are awake.
     pub fn live(&self) -> usize {
-        self.up
-            .values()
-            .filter(|link| link.heard >= self.woke)
-            .count()
+        self.up.values().filter(|link| link.awake).count()
     }
 
     /// How many of those are peers, and not bootstrap servers.
     pub fn peers(&self) -> usize {
-        let live = self.up.values().filter(|link| link.heard >= self.woke);
-        live.filter(|link| !link.server).count()
+        self.up.values().filter(|link| link.counts()).count()
+    }
+
+    /// How many of those we dialled.
+    pub fn outbound(&self) -> usize {
+        self.up.values().filter(|link| link.is_outbound()).count()
+    }
+
+    /// The networks those are in.
+    pub fn outbound_groups(&self) -> impl Iterator<Item = &Netgroup> {
+        let outbound = self.up.values().filter(|link| link.is_outbound());
+        outbound.map(|link| &link.group)
     }
 
     /// The machine woke: every connection has to show life anew.
-    pub fn woke(&mut self, now: Time) {
+    pub fn woke(&mut self, now: Time, config: &Config) {
         self.woke = now;
+        for link in self.up.values_mut() {
+            link.awake = false;
+        }
+        self.look_by(now + config.wake_grace);
+    }
+
+    /// Whether a connection has yet to show life after the machine woke.
+    pub fn is_on_trial(&self, link: &Link) -> bool {
+        link.heard < self.woke
     }
 
     /// Something came from a peer. Says whether it is connected.
     pub fn heard(&mut self, key: &PeerKey, now: Time) -> bool {
-        self.up.get_mut(key).map(|link| link.heard = now).is_some()
-    }
-
-    /// Those that have not shown life for too long since the machine woke.
-    pub fn stale(&self, now: Time, config: &Config) -> Vec<PeerKey> {
-        if now.since(self.woke) < config.stale_after {
-            return Vec::new();
-        }
-        let silent = self.up.iter().filter(|(_, link)| link.heard < self.woke);
-        silent.map(|(key, _)| key.clone()).collect()
-    }
-
-    /// When that is decided, if anybody is in question.
-    pub fn stale_at(&self, config: &Config) -> Option<Time> {
-        (self.live() < self.up.len()).then(|| self.woke + config.stale_after)
-    }
-
-    /// A connection came up. Beyond the limit it is not tracked; says whether it is.
-    pub fn came_up(&mut self, key: &PeerKey, link: Link, config: &Config) -> bool {
-        self.lost.retain(|(_, lost)| lost != key);
-        if self.up.len() >= config.connections_max && !self.up.contains_key(key) {
+        let Some(link) = self.up.get_mut(key) else {
             return false;
-        }
-        self.up.insert(key.clone(), link);
+        };
+        link.heard = now;
+        link.awake = true;
         true
     }
 
-    /// A peer is reached in another way now, at this address if we dialled it. Says whether it is
-    /// connected.
+    /// A peer is reached in another way now, at this address if we dialled it. Whoever came to us
+    /// stays one we did not choose. Says whether it is connected.
     pub fn rerouted(&mut self, key: &PeerKey, dialled: Option<Address>) -> bool {
-        let link = self.up.get_mut(key);
-        link.map(|link| link.dialled = dialled).is_some()
+        let Some(link) = self.up.get_mut(key) else {
+            return false;
+        };
+        if let Some(address) = dialled {
+            link.group = Netgroup::of(&address);
+            link.scope = Scope::of(&address);
+            link.dialled = link.dialled.is_some().then_some(address);
+        }
+        true
+    }
+
+    /// A peer told us about itself.
+    pub fn told(&mut self, told: &Identified, config: &Config) {
+        if let Some(link) = self.up.get_mut(&told.peer) {
+            link.far_end = link.far_end.told(told);
+            let by = link.heard + link.far_end.sleeps_after(config);
+            self.look_by(by);
+        }
+    }
+
+    /// When the next look at who is silent is due, if anybody may be.
+    pub fn look_at(&self) -> Option<Time> {
+        self.look_at.filter(|_| !self.up.is_empty())
+    }
+
+    /// Puts to sleep who has been silent for a while, and names those who are dead.
+    pub fn look(&mut self, now: Time, config: &Config) -> Vec<PeerKey> {
+        let mut dead = Vec::new();
+        if self.look_at.is_none_or(|due| now < due) {
+            return dead;
+        }
+        self.look_at = None;
+        let mut next: Option<Time> = None;
+        for (key, link) in &mut self.up {
+            let until = match health::pulse(link.heard, link.far_end, self.woke, now, config) {
+                Pulse::Awake { until } => until,
+                Pulse::Asleep { until } => {
+                    link.awake = false;
+                    until
+                }
+                Pulse::Dead => {
+                    dead.push(key.clone());
+                    continue;
+                }
+            };
+            next = Some(next.map_or(until, |first| first.min(until)));
+        }
+        // Those whose time is up within a second of each other are looked at together.
+        self.look_at = next.map(|at| at.max(now + LOOK_EVERY_MIN));
+        dead
+    }
+
+    fn look_by(&mut self, at: Time) {
+        self.look_at = Some(self.look_at.map_or(at, |due| due.min(at)));
+    }
+
+    /// Whether there is room for another connection. Those who come to us never take the room of
+    /// those we dial.
+    pub fn has_room(&self, key: &PeerKey, direction: Direction, config: &Config) -> bool {
+        let kept_free = match direction {
+            Direction::Inbound => config.reserve(),
+            Direction::Outbound(_) => 0,
+        };
+        self.contains(key) || self.up.len() + kept_free < config.connections_max
+    }
+
+    /// A connection came up, and there was room for it.
+    pub fn came_up(&mut self, key: &PeerKey, link: Link, config: &Config) {
+        self.lost.retain(|(_, lost)| lost != key);
+        self.look_by(link.heard + link.far_end.sleeps_after(config));
+        self.up.insert(key.clone(), link);
     }
 
     /// The last connection to a peer is gone. Returns how long it lasted.
@@ -150,6 +260,9 @@ impl Links {
     }
 }
 
+/// How close together two looks may be.
+const LOOK_EVERY_MIN: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,35 +272,46 @@ mod tests {
     fn links(names: &[&str]) -> (Links, Config) {
         let (mut links, config) = (Links::default(), Config::default());
         for name in names {
-            let link = Link {
-                since: T,
-                heard: T,
-                dialled: None,
-                feeler: false,
-                server: false,
-            };
-            links.came_up(&name.parse().unwrap(), link, &config);
+            links.came_up(&key(name), link("/ip4/8.8.4.4/tcp/1"), &config);
         }
         (links, config)
+    }
+
+    fn key(name: &str) -> PeerKey {
+        name.parse().unwrap()
+    }
+
+    fn link(address: &str) -> Link {
+        Link::new(T, &address.parse().unwrap(), Direction::Inbound)
     }
 
     #[test]
     fn one_who_leaves_alone_is_an_anchor_no_more() {
         let (mut links, config) = links(&["alice", "bob"]);
-        links.went_down(&"bob".parse().unwrap(), T, &config);
+        links.went_down(&key("bob"), T, &config);
         assert!(links.no_longer_anchors(T, &config).is_empty());
         let decided = links.next_decision(&config).unwrap();
-        assert_eq!(
-            links.no_longer_anchors(decided, &config),
-            ["bob".parse().unwrap()]
-        );
+        assert_eq!(links.no_longer_anchors(decided, &config), [key("bob")]);
+    }
+
+    #[test]
+    fn one_who_comes_back_in_time_is_an_anchor_still() {
+        let (mut links, config) = links(&["alice", "bob"]);
+        let bob = "bob".parse().unwrap();
+        let link = links.get(&bob).unwrap().clone();
+        links.went_down(&bob, T, &config);
+        assert!(links.was_lost(&bob));
+        links.came_up(&bob, link, &config);
+        assert!(!links.was_lost(&bob));
+        let later = T + config.anchor_grace;
+        assert!(links.no_longer_anchors(later, &config).is_empty());
     }
 
     #[test]
     fn mistake_04_those_lost_all_together_stay_anchors() {
         let (mut links, config) = links(&["alice", "bob"]);
         for name in ["alice", "bob"] {
-            links.went_down(&name.parse().unwrap(), T, &config);
+            links.went_down(&key(name), T, &config);
         }
         let later = T + config.anchor_grace * 100;
         assert!(links.no_longer_anchors(later, &config).is_empty());
@@ -198,21 +322,65 @@ mod tests {
     fn after_waking_a_connection_counts_only_once_it_shows_life() {
         let (mut links, config) = links(&["alice", "bob"]);
         let woke = T + Duration::from_secs(3_600);
-        links.woke(woke);
+        links.woke(woke, &config);
         assert_eq!(links.live(), 0);
-        links.heard(&"alice".parse().unwrap(), woke);
+        links.heard(&key("alice"), woke);
         assert_eq!(links.live(), 1);
-        assert!(links.stale(woke, &config).is_empty(), "it gets its time");
-        let decided = links.stale_at(&config).unwrap();
-        assert_eq!(links.stale(decided, &config), ["bob".parse().unwrap()]);
+        assert!(links.look(woke, &config).is_empty(), "it gets its time");
+        let decided = woke + config.wake_grace;
+        assert_eq!(links.look(decided, &config), [key("bob")]);
     }
 
     #[test]
-    fn connections_are_bounded() {
-        let (mut links, mut config) = links(&["alice"]);
+    fn who_goes_on_talking_costs_one_look_in_three_minutes() {
+        let (mut links, config) = links(&["alice", "bob"]);
+        let mut looks = 0;
+        for second in 0..3_600 {
+            let now = T + Duration::from_secs(second);
+            if second % 15 == 0 {
+                links.heard(&key("alice"), now);
+                links.heard(&key("bob"), now);
+            }
+            if links.look_at().is_some_and(|due| now >= due) {
+                looks += 1;
+                assert!(links.look(now, &config).is_empty());
+            }
+        }
+        assert!((10..=22).contains(&looks), "{looks} looks in an hour");
+        assert_eq!(links.live(), 2);
+    }
+
+    #[test]
+    fn a_sleeping_page_does_not_count_until_it_wakes() {
+        let (mut links, config) = links(&["alice"]);
+        links.came_up(&key("page"), link("/ip4/8.8.4.4/tcp/1/ws"), &config);
+        let due = links.look_at().unwrap();
+        assert_eq!(due, T + config.browser_sleeps_after);
+        assert!(links.look(due, &config).is_empty());
+        assert_eq!((links.len(), links.live()), (2, 1));
+        links.heard(&key("page"), due);
+        assert_eq!(links.live(), 2);
+    }
+
+    #[test]
+    fn connections_are_bounded_and_those_that_come_leave_room_for_those_we_dial() {
+        let (links, mut config) = links(&["alice", "bob"]);
+        config.connections_max = 3;
+        config.outbound_reserved = Some(1);
+        let has_room = |name, direction| links.has_room(&key(name), direction, &config);
+        assert!(!has_room("eve", Direction::Inbound));
+        assert!(has_room("alice", Direction::Inbound), "it is here already");
+        assert!(has_room("carol", Direction::Outbound(None)));
+    }
+
+    #[test]
+    fn the_lost_are_bounded_too() {
+        let (mut links, mut config) = links(&["alice", "bob", "eve"]);
         config.connections_max = 1;
-        let link = links.get(&"alice".parse().unwrap()).unwrap().clone();
-        assert!(!links.came_up(&"bob".parse().unwrap(), link, &config));
-        assert_eq!(links.len(), 1);
+        for name in ["alice", "bob", "eve"] {
+            links.went_down(&key(name), T, &config);
+        }
+        assert_eq!(links.lost.len(), 1);
+        assert!(links.was_lost(&key("eve")), "the last is the one");
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backoff::Backoff,
     config::Config,
+    introducers::Introducers,
     record::{self, Unknown},
     survival::SurvivalCounts,
     text::Text,
@@ -28,6 +29,9 @@ pub struct Memory {
     /// Public IP addresses that keep failing, whoever is said to live there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hosts: BTreeMap<IpAddr, Backoff>,
+    /// What came of what each peer told us of others.
+    #[serde(default, skip_serializing_if = "Introducers::is_empty")]
+    pub introducers: Introducers,
     /// Fields a newer version wrote.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -58,6 +62,7 @@ impl Memory {
         changed += hosts
             .filter_map(|held| held.sanitise(now, config.backoff_max).then_some(()))
             .count();
+        changed += self.introducers.sanitise(now, config.introducers_max);
         changed += record::drop_if_large(&mut self.unknown);
         while self.sources.len() > config.sources_max {
             self.sources.pop_last();
@@ -84,6 +89,7 @@ impl MemoryDelta {
         for (source, breaker) in &saved.sources {
             merged.sources.entry(source.clone()).or_insert(*breaker);
         }
+        merged.introducers.join(&saved.introducers);
         record::merge_unknown(&mut merged.unknown, &saved.unknown);
         merged
     }

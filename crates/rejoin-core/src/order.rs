@@ -34,6 +34,10 @@ pub const ROUND_TRIPS_PER_DIAL: f32 = 4.0;
 /// What a dial takes where nothing was ever measured: four round trips of 100 ms.
 const UNKNOWN: Duration = Duration::from_millis(400);
 
+/// Nobody is certain to answer, or not to.
+const CHANCE_MIN: f64 = 0.001;
+const CHANCE_MAX: f64 = 0.999;
+
 /// Hearsay may be true: a guess until the node's own feelers have told.
 const HEARSAY_CHANCE: f64 = 0.4;
 
@@ -82,7 +86,7 @@ impl Outlook {
             }
         }
         Self {
-            chance: chance.clamp(0.001, 0.999),
+            chance: chance.clamp(CHANCE_MIN, CHANCE_MAX),
             takes: addresses
                 .iter()
                 .filter_map(|known| dial_time(known, record))
@@ -96,6 +100,15 @@ impl Outlook {
         Self {
             chance: HEARSAY_CHANCE,
             takes: UNKNOWN,
+        }
+    }
+
+    /// The same, told by somebody whose words weigh so much, from 0 to 1.
+    #[must_use]
+    pub fn trusted(self, trust: f64) -> Self {
+        Self {
+            chance: (self.chance * trust).clamp(CHANCE_MIN, CHANCE_MAX),
+            ..self
         }
     }
 

@@ -222,6 +222,57 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_before_an_outage_was_declared_is_nobodys_fault() {
+        let (mut guard, config) = guard();
+        for _ in 0..config.outage_after {
+            guard.silent(s(0), s(2), "somebody", &config);
+        }
+        assert!(guard.declare(s(2), 0, 100, &config));
+        assert!(guard.answered(None, s(3), &config).guilty.is_empty());
+    }
+
+    #[test]
+    fn an_answer_starts_the_count_anew() {
+        for unreachable in [false, true] {
+            let (mut guard, config) = guard();
+            for round in 0..3 {
+                for _ in 1..config.outage_after.min(config.unreachable_after) {
+                    if unreachable {
+                        guard.unreachable();
+                    } else {
+                        guard.silent(s(0), s(2), "somebody", &config);
+                    }
+                }
+                assert!(!guard.declare(s(2), 0, 6, &config), "round {round}");
+                guard.answered(Some(s(2)), s(3), &config);
+            }
+        }
+    }
+
+    #[test]
+    fn no_way_and_no_answer_count_together() {
+        let (mut guard, config) = guard();
+        for _ in 1..config.unreachable_after {
+            guard.unreachable();
+        }
+        for _ in config.unreachable_after..=config.outage_after {
+            assert!(!guard.declare(s(2), 0, 100, &config));
+            guard.silent(s(0), s(2), "somebody", &config);
+        }
+        assert!(guard.declare(s(2), 0, 100, &config));
+    }
+
+    #[test]
+    fn no_more_is_held_back_than_allowed() {
+        let (mut guard, mut config) = guard();
+        config.suspended_max = 2;
+        for name in ["alice", "bob", "eve"] {
+            guard.silent(s(0), s(2), name, &config);
+        }
+        assert_eq!(guard.answered(None, s(3), &config).guilty, ["bob", "eve"]);
+    }
+
+    #[test]
     fn without_any_way_connections_that_seem_up_prove_nothing() {
         let (mut guard, config) = guard();
         for _ in 0..config.unreachable_after {

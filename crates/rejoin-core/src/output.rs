@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{address::Address, changes::Changes, key::PeerKey, time::Time};
+use crate::{
+    address::Address, changes::Changes, input::AskId, key::PeerKey, signed::Envelope, time::Time,
+};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +37,26 @@ pub enum Output {
         /// Whose.
         relay: PeerKey,
     },
+    /// Sign these addresses as ours and answer with [`Input::Signed`](crate::Input::Signed). Whoever
+    /// has no key leaves it; then nobody is told of us.
+    Sign(Vec<Address>),
+    /// Ask a peer for others and answer with [`Input::PeersTold`](crate::Input::PeersTold) or
+    /// [`Input::PeersNotTold`](crate::Input::PeersNotTold).
+    AskPeers {
+        /// Whom.
+        peer: PeerKey,
+        /// What to say of ourselves, if anything.
+        own: Option<Envelope>,
+    },
+    /// Answer a peer that asked for others, perhaps with nothing.
+    TellPeers {
+        /// Which question.
+        ask: AskId,
+        /// Signed records, ours first.
+        envelopes: Vec<Envelope>,
+    },
+    /// Tell every neighbour.
+    Gossip(Vec<Rumour>),
     /// Look for more peers by whatever means the program has beside us.
     Discover,
     /// Something worth telling.
@@ -105,6 +127,15 @@ impl fmt::Display for Lane {
     }
 }
 
+/// One signed record on its way through the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rumour {
+    /// The record.
+    pub envelope: Envelope,
+    /// How many nodes have passed it on, its owner not among them.
+    pub hops: u8,
+}
+
 /// Why a connection is to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DisconnectReason {
@@ -114,8 +145,10 @@ pub enum DisconnectReason {
     Forgotten,
     /// It was only a test.
     FeelerDone,
-    /// Nothing came from it since the machine woke.
+    /// Nothing came from it for too long, or since the machine woke.
     Stale,
+    /// There are too many connections, and others are worth more.
+    Surplus,
 }
 
 /// Something worth telling.

@@ -51,15 +51,17 @@ impl Queue {
         self.stale = true;
     }
 
-    /// Somebody rests: the queue has to be made anew once that is over.
+    /// A dial of somebody failed: the queue has to be made anew once it has rested, or now if
+    /// another way is open.
     pub fn rests(&mut self, record: &PeerRecord) {
         let addresses = record
             .addresses
             .iter()
             .map(|known| known.backoff_until)
             .min();
-        if let Some(until) = addresses.flatten().max(record.control.backoff_until) {
-            self.wake_at(until);
+        match addresses.flatten().max(record.control.backoff_until) {
+            Some(until) => self.wake_at(until),
+            None => self.reorder(),
         }
     }
 
@@ -155,12 +157,12 @@ impl Queue {
         is_free(&self.candidates[at].key).then(|| self.candidates.remove(at).key)
     }
 
-    /// Takes out the best free candidate in a public netgroup nobody is `flying` in; if there is
-    /// none near the front, the best free one.
+    /// Takes out the best free candidate in a public netgroup that is not `taken`, by a dial in the
+    /// air or a connection of our own; if there is none near the front, the best free one.
     pub fn take_best(
         &mut self,
         is_free: impl Fn(&PeerKey) -> bool,
-        flying: &BTreeSet<&Netgroup>,
+        taken: &BTreeSet<&Netgroup>,
     ) -> Option<PeerKey> {
         // Who is not free now will not be before the queue is made anew.
         while let Some(last) = self.candidates.last()
@@ -168,7 +170,7 @@ impl Queue {
         {
             self.candidates.pop();
         }
-        let crowded = |next: &Candidate| next.group.is_public() && flying.contains(&next.group);
+        let crowded = |next: &Candidate| next.group.is_public() && taken.contains(&next.group);
         let front = self.candidates.iter().enumerate().rev().take(FRONT);
         let diverse = front
             .filter(|(_, next)| !crowded(next))
@@ -320,7 +322,8 @@ mod tests {
                 kind: ConnectionKind::Direct,
                 place: None,
             };
-            self.book.met(self.now, &peer(name), meeting);
+            self.book
+                .met(self.now, &peer(name), meeting, &Config::default());
         }
 
         fn queue(&self) -> Queue {

@@ -56,15 +56,15 @@ impl Scope {
         }
     }
 
-    /// Whether somebody reached at `teller` can know what is at an address of this scope: nobody on
-    /// the internet can know what is reachable on our machine or our LAN. `None` is one of us.
-    pub fn is_known_from(self, teller: Option<Self>) -> bool {
+    /// Whether what reaches so far means anything to somebody that far away: nobody on the internet
+    /// can reach, or know, what is on our machine or our LAN.
+    pub fn may_be_told(self, other: Self) -> bool {
         match self {
-            Self::Loopback => matches!(teller, None | Some(Self::Loopback)),
-            Self::Private | Self::LinkLocal => !matches!(
-                teller,
-                Some(Self::Public | Self::CarrierNat | Self::Nowhere)
-            ),
+            Self::Loopback => other == Self::Loopback,
+            Self::Private | Self::LinkLocal => match other {
+                Self::Loopback | Self::Private | Self::LinkLocal => true,
+                Self::CarrierNat | Self::Public | Self::Nowhere => false,
+            },
             Self::CarrierNat | Self::Public => true,
             Self::Nowhere => false,
         }
@@ -173,6 +173,16 @@ impl Reach {
         self.place
     }
 
+    /// Our own addresses, in order.
+    pub fn own(&self) -> impl Iterator<Item = &Address> + Clone {
+        self.own.iter()
+    }
+
+    /// Whether this is an address of our own.
+    pub fn is_own(&self, address: &Address) -> bool {
+        self.own.contains(address)
+    }
+
     /// Whether this is our own name.
     pub fn is_me(&self, key: &PeerKey) -> bool {
         self.me.as_ref() == Some(key)
@@ -180,7 +190,7 @@ impl Reach {
 
     /// Whether dialling `address` from here could lead to somebody else.
     pub fn makes_sense(&self, address: &Address) -> bool {
-        if self.own.contains(address) {
+        if self.is_own(address) {
             return false;
         }
         match Scope::of(address) {
@@ -200,7 +210,9 @@ impl Reach {
 
     /// Whether `address` makes sense when somebody reached at `teller` names it.
     pub fn is_believable(&self, address: &Address, teller: Option<Scope>) -> bool {
-        Scope::of(address).is_known_from(teller) && !self.own.contains(address)
+        // Without a teller it is our own machine that says so.
+        let teller = teller.unwrap_or(Scope::Loopback);
+        Scope::of(address).may_be_told(teller) && !self.is_own(address)
     }
 }
 

@@ -36,7 +36,9 @@ impl Reachable {
         max: usize,
     ) {
         let scope = Scope::of(&address);
-        if scope == Scope::Nowhere || outcome == Tested::Failed && !scope.is_known_from(tester) {
+        // Without a tester it is our own machine that says so.
+        let tester = tester.unwrap_or(Scope::Loopback);
+        if scope == Scope::Nowhere || outcome == Tested::Failed && !scope.may_be_told(tester) {
             return;
         }
         if self.tests.len() >= max && !self.tests.contains_key(&address) {

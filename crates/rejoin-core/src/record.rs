@@ -11,6 +11,8 @@ use crate::{
     address::{Address, Transport},
     decay::Decayed,
     key::PeerKey,
+    reach::Scope,
+    signed::Envelope,
     source::Source,
     text::{Blob, Text},
     time::Time,
@@ -52,7 +54,14 @@ pub struct PeerRecord {
     pub public_key: Option<Blob<1024>>,
     /// Its newest signed peer record, a libp2p `SignedEnvelope`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signed_record: Option<Blob<4096>>,
+    pub signed_record: Option<Envelope>,
+    /// The number of that record: of two the one with the higher number holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_seq: Option<u64>,
+    /// How far away somebody may be who is told of that record: it names an address that means
+    /// nothing farther away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_scope: Option<Scope>,
     /// Where it may be reached, at most [`ADDRESSES_MAX`].
     #[serde(default)]
     pub addresses: Vec<AddressRecord>,
@@ -246,7 +255,8 @@ pub struct Control {
     /// When one of the three above was last decided; of two decisions the later one holds.
     #[serde(default, skip_serializing_if = "is_default")]
     pub decided: Time,
-    /// We are connected to it, or were when we last stopped or lost everybody.
+    /// We have reached it ourselves, and are connected to it or were when we last stopped or lost
+    /// everybody.
     #[serde(default, skip_serializing_if = "is_default")]
     pub anchor: bool,
     /// Not to be dialled before this.
@@ -276,6 +286,8 @@ impl PeerRecord {
             display_name: None,
             public_key: None,
             signed_record: None,
+            signed_seq: None,
+            signed_scope: None,
             addresses: Vec::new(),
             first_seen,
             last_seen: None,

@@ -50,7 +50,7 @@ impl Relays {
     /// A relay the user wants to be reached through.
     pub fn name(&mut self, relay: PeerKey, address: Address) {
         self.resting.remove(&relay);
-        self.look_at = Time::default();
+        self.look_again();
         if let Some(known) = self.named.iter_mut().find(|it| it.relay == relay) {
             known.address = address;
         } else if self.named.len() < NAMED_MAX {
@@ -71,6 +71,11 @@ impl Relays {
     /// How many keep a slot for us, or are asked for one.
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Whether a peer keeps a slot for us, or is asked for one.
+    pub fn contains(&self, relay: &PeerKey) -> bool {
+        self.slots.contains_key(relay)
     }
 
     /// Whom to give back now that nobody is needed but those the user named.
@@ -190,7 +195,7 @@ impl Relays {
         }
         self.resting.insert(relay.clone(), rest);
         // Who takes its place may be at hand.
-        self.look_at = Time::default();
+        self.look_again();
     }
 
     /// Those that took too long to answer.
@@ -214,10 +219,15 @@ impl Relays {
         (self.look_at > now).then_some(self.look_at)
     }
 
+    /// Somebody may be found at once.
+    pub fn look_again(&mut self) {
+        self.look_at = Time::default();
+    }
+
     /// Old failures mean little.
     pub fn clear(&mut self) {
         self.resting.clear();
-        self.look_at = Time::default();
+        self.look_again();
     }
 
     /// We are about to stop: every slot goes back.

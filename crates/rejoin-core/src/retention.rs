@@ -313,6 +313,22 @@ mod tests {
     }
 
     #[test]
+    fn a_proven_peer_of_no_quality_is_demoted() {
+        let mut liar = proven("eve");
+        liar.evidence.invalid_data = Decayed::new(1_000.0, NOW);
+        check(liar, Some((Fate::Demote, "low-quality")));
+    }
+
+    #[test]
+    fn who_is_needed_is_exempt_from_rules_and_caps() {
+        let mut failing = proven("alice");
+        failing.evidence.failures_in_row = 5;
+        let records = [failing, proven("bob")];
+        let rules = [Rule::ProvenFailing(5), Rule::ProvenCap(1)];
+        assert!(plan(&rules, records.iter(), |_| true, NOW).is_empty());
+    }
+
+    #[test]
     fn a_bootstrap_server_is_exempt() {
         let mut server = hearsay("eve");
         server.first_seen = NOW - DAY * 300;

@@ -8,7 +8,7 @@ use crate::{
     links::Links,
     order::Outlook,
     reach::Reach,
-    record::{AddressRecord, PeerRecord, Place},
+    record::{AddressRecord, PeerRecord, Place, Pool},
     time::Time,
 };
 
@@ -49,8 +49,16 @@ impl<'a> Scene<'a> {
             .filter(|known| {
                 anyway || known.last_success.is_some() || !book.host_rests(&known.address, now)
             })
-            .filter(|known| self.reach.makes_sense(&known.address))
+            .filter(|known| self.may_lead(known))
             .collect()
+    }
+
+    /// Whether somebody else may be reached there from here. What worked from this very place is no
+    /// guess: there are private networks larger than the part our interfaces are on.
+    fn may_lead(self, known: &AddressRecord) -> bool {
+        let place = self.reach.place();
+        let worked_here = place.is_some_and(|place| known.places.contains(&place));
+        self.reach.makes_sense(&known.address) || worked_here && !self.reach.is_own(&known.address)
     }
 
     /// The addresses one dial tries, the best first.
@@ -68,7 +76,13 @@ impl<'a> Scene<'a> {
     /// What to expect of dialling a peer over some of its addresses.
     pub fn outlook(self, record: &PeerRecord, addresses: &[&AddressRecord]) -> Outlook {
         let survival = &self.book.memory().survival;
-        Outlook::of(record, addresses, survival, self.reach.place(), self.now)
+        let outlook = Outlook::of(record, addresses, survival, self.reach.place(), self.now);
+        if record.pool() == Pool::Proven {
+            return outlook;
+        }
+        // Hearsay is worth as much as whoever told it; the best of several tellers counts.
+        let trust = addresses.iter().map(|known| self.book.trust(&known.source));
+        outlook.trusted(trust.fold(0.0, f64::max))
     }
 }
 

@@ -9,6 +9,13 @@ use crate::{address::Address, key::PeerKey, output::Lane, reach::Scope, time::Ti
 pub struct Status {
     /// Peers with an authenticated connection.
     pub connections: usize,
+    /// How many of these count for nothing now: sleeping browsers, and, after our own machine slept,
+    /// who has not shown life yet.
+    pub asleep: usize,
+    /// How many of these are awake, no bootstrap servers, and were dialled by us.
+    pub outbound: usize,
+    /// How many outbound ones are wanted.
+    pub outbound_reserved: usize,
     /// How many are wanted.
     pub target: usize,
     /// Peers we ourselves were connected to.

@@ -219,6 +219,8 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::decay::Decayed;
 
@@ -275,6 +277,49 @@ mod tests {
         assert_eq!(again.peers[0].unsaved.dials_ok.latest(), 2.0);
         ledger.end(T, true);
         assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn mistake_06_a_failed_commit_goes_out_again_whole_though_nothing_else_changes() {
+        let (mut ledger, config) = (Unsaved::default(), Config::default());
+        let mut learned = SurvivalCounts::default();
+        learned.learn(Duration::ZERO, Duration::from_secs(60), true);
+        ledger.count(T, &alice().key, &one_dial());
+        ledger.learn(T, &learned);
+        let first = begin(&mut ledger, T, false).unwrap();
+        ledger.end(T, false);
+        let again = ledger.timeout(&config).expect("it is tried again").at;
+        assert_eq!(again, T + config.save_every);
+        assert_eq!(begin(&mut ledger, again, false), Some(first));
+    }
+
+    #[test]
+    fn what_no_store_has_yet_includes_what_is_under_way() {
+        let mut ledger = Unsaved::default();
+        let key = alice().key;
+        let unsaved = |ledger: &Unsaved| ledger.counts(&key).dials_ok.latest();
+        ledger.count(T, &key, &one_dial());
+        begin(&mut ledger, T, true).unwrap();
+        ledger.count(T, &key, &one_dial());
+        assert_eq!(unsaved(&ledger), 2.0);
+        ledger.end(T, true);
+        assert_eq!(unsaved(&ledger), 1.0);
+    }
+
+    #[test]
+    fn a_past_that_was_forgotten_does_not_come_back_with_the_peer() {
+        for under_way in [false, true] {
+            let mut ledger = Unsaved::default();
+            let key = alice().key;
+            ledger.count(T, &key, &one_dial());
+            if under_way {
+                begin(&mut ledger, T, true).unwrap();
+            }
+            ledger.forget(T, &key);
+            ledger.end(T, false);
+            ledger.touch(T, &key);
+            assert!(ledger.counts(&key).dials_ok.is_zero(), "{under_way}");
+        }
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::time::Duration;
 use common::*;
 use proptest::prelude::*;
 use rejoin_core::{
-    AddressFailure, Command, Config, ConnectionKind, Deed, DialId, Direction, Failure, Identified,
-    Input, Output, Rerouted, Scope, Severity, Snapshot, Source, Tested,
+    AddressFailure, AskId, Command, Config, ConnectionKind, Deed, DialId, Direction, Envelope,
+    Failure, Identified, Input, Output, Rerouted, Scope, Severity, SignedPeer, Snapshot, Source,
+    Tested, Word, exchange,
 };
 
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ enum Op {
     Pass(u64),
     Back(u64),
     Come(u8),
+    Visit(u8, u8),
     Answer(usize),
     Fail(usize, u8),
     NotMade(usize),
@@ -34,6 +36,10 @@ enum Op {
     Rerouted(u8, u8),
     Bogus(u64),
     Load(u8, u64),
+    Sign(u8),
+    Ask(u8),
+    Tell(u8, Vec<u8>),
+    Gossip(u8, Vec<u8>),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -41,6 +47,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0u64..40_000).prop_map(Op::Pass),
         1 => (0u64..10_000_000).prop_map(Op::Back),
         2 => any::<u8>().prop_map(Op::Come),
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(who, how)| Op::Visit(who, how)),
         5 => any::<usize>().prop_map(Op::Answer),
         5 => (any::<usize>(), 0u8..7).prop_map(|(dial, how)| Op::Fail(dial, how)),
         1 => any::<usize>().prop_map(Op::NotMade),
@@ -58,6 +65,10 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (any::<u8>(), any::<u8>()).prop_map(|(who, at)| Op::Rerouted(who, at)),
         1 => any::<u64>().prop_map(Op::Bogus),
         1 => (any::<u8>(), any::<u64>()).prop_map(|(who, when)| Op::Load(who, when)),
+        1 => any::<u8>().prop_map(Op::Sign),
+        2 => any::<u8>().prop_map(Op::Ask),
+        2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..70)).prop_map(|(by, who)| Op::Tell(by, who)),
+        2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..30)).prop_map(|(by, who)| Op::Gossip(by, who)),
     ]
 }
 
@@ -90,6 +101,16 @@ fn run(node: &mut Node, op: Op) {
             node.now = now;
         }
         Op::Come(who) => node.come(&name(who)),
+        Op::Visit(who, how) => {
+            let [net, ip] = [how % 4, who];
+            let end = if how % 2 == 0 { "" } else { "/ws" };
+            let from = format!("/ip4/9.{net}.0.{ip}/tcp/1{end}").parse().unwrap();
+            let direction = match how % 3 {
+                0 => Direction::Outbound(None),
+                _ => Direction::Inbound,
+            };
+            node.connected(key(&name(who)), from, direction);
+        }
         Op::Answer(at) => {
             if let Some(dial) = pick(node, at)
                 && dial.peer.is_some()
@@ -129,8 +150,15 @@ fn run(node: &mut Node, op: Op) {
         Op::Identify(who, at) => node.tell(Input::Identified(Identified {
             peer: key(&name(who)),
             addresses: at.into_iter().map(address).collect(),
-            agent: "x".repeat(usize::from(who) * 9),
-            protocols: vec![HOP.into(); usize::from(who)],
+            agent: if who % 5 == 0 {
+                "js browser/Mozilla/5.0".into()
+            } else {
+                "x".repeat(usize::from(who) * 9)
+            },
+            protocols: vec![
+                [exchange::PROTOCOL, HOP][usize::from(who % 2)].into();
+                usize::from(who)
+            ],
             public_key: vec![0; usize::from(who) * 20],
             scope: Scope::Public,
         })),
@@ -234,6 +262,37 @@ fn run(node: &mut Node, op: Op) {
             record.role.relay = when % 2 == 0;
             node.tell(Input::Loaded(vec![record]));
         }
+        Op::Sign(at) => node.tell(Input::Signed(signed(&name(3), at))),
+        Op::Ask(who) => node.tell(Input::PeersAsked {
+            peer: key(&name(who)),
+            ask: AskId(who.into()),
+            own: Some(signed(&name(who), who)),
+        }),
+        Op::Tell(by, who) => node.tell(Input::PeersTold {
+            peer: key(&name(by)),
+            words: who.into_iter().map(word).collect(),
+        }),
+        Op::Gossip(by, who) => node.tell(Input::Gossiped {
+            peer: key(&name(by)),
+            words: who.into_iter().map(|who| (word(who), who % 5)).collect(),
+        }),
+    }
+}
+
+/// Every seventh is broken.
+fn word(who: u8) -> Word {
+    match who % 7 {
+        0 => Word::Broken,
+        _ => Word::Signed(signed(&format!("w{who}"), who)),
+    }
+}
+
+fn signed(name: &str, at: u8) -> SignedPeer {
+    SignedPeer {
+        peer: key(name),
+        addresses: vec![address(at.into()); usize::from(at)],
+        seq: at.into(),
+        envelope: Envelope::new(vec![at]).unwrap(),
     }
 }
 
@@ -252,13 +311,25 @@ proptest! {
 
     #[test]
     fn invariants_hold_whatever_happens(ops in prop::collection::vec(op(), 1..80)) {
-        let config = Config { me: Some(key("n3")), connections_max: 40, ..Config::default() };
+        let config = Config {
+            me: Some(key("n3")),
+            connections_high: 20,
+            connections_low: 16,
+            connections_max: 30,
+            ..Config::default()
+        };
         let mut node = Node::with(config, Snapshot { memory: None, peers: friends(20) });
         node.store_answers = false;
         for op in ops {
             run(&mut node, op);
             for output in node.others.drain(..) {
                 prop_assert!(!matches!(output, Output::Dial(_)));
+                if let Output::TellPeers { envelopes, .. } = &output {
+                    prop_assert!(envelopes.len() <= node.engine.config().exchange.answer_max);
+                }
+                if let Output::Gossip(rumours) = &output {
+                    prop_assert!(rumours.len() <= node.engine.config().exchange.gossip_max);
+                }
             }
         }
         for record in node.engine.peers() {

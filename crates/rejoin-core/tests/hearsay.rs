@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use rejoin_core::{Failure, Input, Pool, Source, Time};
+use rejoin_core::{AddressRecord, Failure, Input, PeerRecord, Pool, Source, Time};
 
 fn flood(names: std::ops::Range<u16>) -> Input {
     let peers = names
@@ -73,6 +73,31 @@ fn mistake_19_hearsay_about_one_peer_fills_no_list() {
     let record = node.record("p0");
     assert_eq!(record.addresses.len(), 8);
     assert_eq!(record.addresses[0], known, "what worked stays");
+}
+
+#[test]
+fn rumours_displace_only_addresses_that_were_tried_in_vain() {
+    let mut alice = met("alice", 0, HOUR, 20.0);
+    for n in 1..8 {
+        let at = address(n);
+        let known = AddressRecord::new(at, Source::Own, START - HOUR);
+        alice.addresses.push(known);
+    }
+    let (untried, rumour) = (alice.clone(), address(100));
+    let told = |record: PeerRecord| {
+        let mut node = Node::new(vec![record]);
+        node.tell(Input::Heard {
+            source: Source::Swarm,
+            teller: None,
+            peers: vec![(key("alice"), vec![rumour.clone()])],
+        });
+        node.record("alice").addresses.clone()
+    };
+    assert_eq!(told(untried.clone()), untried.addresses);
+    alice.addresses[7].failures_in_row = 1;
+    let after = told(alice);
+    assert_eq!(after[..7], untried.addresses[..7]);
+    assert_eq!(after[7].address, rumour);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::*;
 use rejoin_core::{Command, Config, Failure, Input, Lane, Snapshot, Source, Time};
 
@@ -10,6 +12,16 @@ fn rumour(name: &str, at: &str) -> Input {
         source: Source::Swarm,
         teller: None,
         peers: vec![(key(name), vec![at.parse().expect("an address")])],
+    }
+}
+
+/// There is room for one peer known by hearsay.
+fn one_seat() -> Config {
+    Config {
+        hearsay_buckets: 1,
+        hearsay_bucket_size: 1,
+        hearsay_buckets_per_source: 1,
+        ..Config::default()
     }
 }
 
@@ -101,12 +113,7 @@ fn mistake_14_no_peer_rests_longer_than_the_longest_wait() {
 
 #[test]
 fn neither_the_pinned_nor_the_blocked_lose_their_seat_to_hearsay() {
-    let config = Config {
-        hearsay_buckets: 1,
-        hearsay_bucket_size: 1,
-        hearsay_buckets_per_source: 1,
-        ..Config::default()
-    };
+    let config = one_seat();
     for decision in [
         Command::Pin(key("alice")),
         Command::Block {
@@ -132,13 +139,49 @@ fn neither_the_pinned_nor_the_blocked_lose_their_seat_to_hearsay() {
 }
 
 #[test]
+fn mistake_02_who_is_met_leaves_its_seat_and_cannot_lose_it_to_hearsay() {
+    let mut node = Node::with(one_seat(), Snapshot::default());
+    node.tell(rumour("alice", "/ip4/8.8.4.4/tcp/1"));
+    let dial = node.dial_of("alice").expect("a rumour").clone();
+    node.answer(&dial);
+    node.pass(SECOND * 60);
+    node.tell(Input::Disconnected { peer: key("alice") });
+    node.come("bob"); // our own line works
+    let dial = node.dial_of("alice").expect("a friend").clone();
+    node.fail(&dial, Failure::Refused);
+    assert_eq!(node.record("alice").evidence.failures_in_row, 1);
+    node.tell(rumour("eve", "/ip4/8.8.8.8/tcp/1"));
+    assert!(node.engine.peer(&key("eve")).is_some(), "the seat is free");
+    assert!(node.engine.peer(&key("alice")).is_some());
+}
+
+#[test]
+fn one_dead_peer_says_nothing_of_its_neighbours_and_four_do_until_one_answers() {
+    let mut node = Node::new(vec![]);
+    node.come("server");
+    let at = |n: u16| format!("/ip4/8.8.4.4/tcp/{}", 5_000 + n);
+    for n in 0..4 {
+        let name = format!("dead{n}");
+        node.tell(rumour(&name, &at(n)));
+        let dial = node.dial_of(&name).expect("its neighbours say nothing");
+        let dial = dial.clone();
+        node.fail(&dial, Failure::Refused);
+    }
+    node.tell(rumour("alice", &at(10)));
+    assert!(node.dial_of("alice").is_none(), "the host rests");
+    node.command(Command::Connect {
+        peer: Some(key("alice")),
+        addresses: vec![],
+    });
+    let dial = node.dial_of("alice").expect("the user wants it").clone();
+    node.answer(&dial);
+    node.tell(rumour("bob", &at(11)));
+    assert!(node.dial_of("bob").is_some(), "somebody answered there");
+}
+
+#[test]
 fn who_has_no_address_left_gives_up_its_seat() {
-    let config = Config {
-        hearsay_buckets: 1,
-        hearsay_bucket_size: 1,
-        hearsay_buckets_per_source: 1,
-        ..Config::default()
-    };
+    let config = one_seat();
     let mut node = Node::with(config, Snapshot::default());
     node.tell(rumour("alice", "/ip4/8.8.4.4/tcp/1"));
     let dial = node.dial_of("alice").expect("a rumour").clone();
@@ -172,14 +215,25 @@ fn a_memory_without_a_secret_draws_one() {
 
 #[test]
 fn a_peer_that_comes_and_goes_counts_once() {
-    let mut node = Node::new(friends(3));
+    let config = Config {
+        reconnect_jitter: Duration::ZERO,
+        ..Config::default()
+    };
+    let peers = friends(3);
+    let mut node = Node::with(
+        config,
+        Snapshot {
+            memory: None,
+            peers,
+        },
+    );
     for _ in 0..5 {
         for dial in std::mem::take(&mut node.dials) {
             if !node.cancelled.contains(&dial.id) {
                 node.answer(&dial);
             }
         }
-        node.pass(SECOND * 40);
+        node.pass_talking(SECOND * 40, &["p0", "p1", "p2"]);
         node.tell(Input::Disconnected { peer: key("p0") });
     }
     let numbers = node.engine.numbers();

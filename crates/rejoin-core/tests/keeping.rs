@@ -76,10 +76,7 @@ fn mistake_13_a_penalty_outlives_the_next_update() {
 fn the_end_of_a_connection_tells_how_long_it_lasted() {
     let mut node = Node::new(vec![]);
     node.come("alice");
-    for _ in 0..6 {
-        node.pass(SECOND * 600);
-        node.tell(Input::Received { peer: key("alice") });
-    }
+    node.pass_talking(HOUR, &["alice"]);
     node.tell(Input::Disconnected { peer: key("alice") });
     assert_eq!(node.record("alice").session_mean_s(), Some(3_600.0));
     assert_eq!(node.record("alice").last_disconnected, Some(node.now));
@@ -89,7 +86,7 @@ fn the_end_of_a_connection_tells_how_long_it_lasted() {
 fn mistake_04_everybody_lost_at_once_is_an_anchor_still() {
     let mut node = Node::new(vec![]);
     for name in ["alice", "bob"] {
-        node.come(name);
+        node.reach(name);
     }
     for name in ["alice", "bob"] {
         node.tell(Input::Disconnected { peer: key(name) });
@@ -116,13 +113,28 @@ fn an_anchor_that_does_not_come_back_is_one_no_more() {
 }
 
 #[test]
+fn mistake_04_one_lost_a_moment_before_the_target_is_reached_is_an_anchor_still() {
+    let config = Config {
+        target: 1,
+        ..Config::default()
+    };
+    let mut node = Node::with(config, Snapshot::default());
+    node.reach("alice");
+    node.tell(Input::Disconnected { peer: key("alice") });
+    node.reach("bob");
+    assert!(node.record("alice").control.anchor);
+    node.pass_talking(SECOND * 61, &["bob"]);
+    assert!(!node.record("alice").control.anchor);
+}
+
+#[test]
 fn who_left_alone_is_no_anchor() {
     let mut node = Node::new(vec![]);
     for name in ["alice", "bob"] {
-        node.come(name);
+        node.reach(name);
     }
     node.tell(Input::Disconnected { peer: key("bob") });
-    node.pass(SECOND * 61);
+    node.pass_talking(SECOND * 61, &["alice"]);
     assert!(node.record("alice").control.anchor);
     assert!(!node.record("bob").control.anchor);
 }
@@ -132,7 +144,7 @@ fn a_lost_friend_is_dialled_again_at_once_and_a_short_visitor_later() {
     let mut node = Node::new(friends(1));
     let dial = node.dial_of("p0").unwrap().clone();
     node.answer(&dial);
-    node.pass(SECOND * 600);
+    node.pass_talking(SECOND * 600, &["p0"]);
     node.dials.clear();
     node.tell(Input::Disconnected { peer: key("p0") });
     let again = node.dial_of("p0").expect("at once").clone();
@@ -183,11 +195,27 @@ fn waking_clears_the_backoff_of_friends() {
     let mut peers = friends(3);
     for peer in &mut peers {
         peer.control.backoff_until = Some(START + HOUR);
+        peer.addresses[0].backoff_until = Some(START + HOUR);
     }
+    peers.push(rumoured("alice", 9));
+    peers[3].control.backoff_until = Some(START + HOUR);
     let mut node = Node::new(peers);
     assert!(node.dials.is_empty());
     node.tell(Input::Woke);
     assert_eq!(node.dials.len(), 3);
+    assert!(node.dial_of("alice").is_none(), "it is no friend");
+}
+
+#[test]
+fn an_answer_ends_all_backoff() {
+    let mut peers = friends(1);
+    peers[0].control.reconnect_attempts = 9;
+    let mut node = Node::new(peers);
+    let dial = node.dial_of("p0").unwrap().clone();
+    node.answer(&dial);
+    node.tell(Input::Disconnected { peer: key("p0") });
+    let until = node.record("p0").control.backoff_until.unwrap();
+    assert!(until.since(node.now) <= SECOND * 2, "{until:?}");
 }
 
 #[test]
@@ -210,6 +238,38 @@ fn a_place_remembers_which_addresses_worked_there() {
 }
 
 #[test]
+fn what_worked_from_here_is_dialled_though_it_lies_beyond_our_own_network() {
+    check_beyond(b"office", b"office", true);
+    check_beyond(b"office", b"home", false);
+}
+
+/// Whether somebody met at 10.9.0.1 in the first place is dialled from the second, where our own
+/// network is another part of 10.0.0.0/8.
+#[track_caller]
+fn check_beyond(met_at: &[u8], now_at: &[u8], dialled: bool) {
+    let beyond: rejoin_core::Address = "/ip4/10.9.0.1/tcp/1".parse().unwrap();
+    let moved = |place: &[u8]| Input::Moved {
+        own: vec![],
+        networks: vec![LocalNetwork::new("10.1.0.9".parse().unwrap(), 16)],
+        place: Some(place.to_vec()),
+    };
+    let mut node = Node::new(vec![]);
+    node.tell(moved(met_at));
+    node.connected(key("alice"), beyond, Direction::Outbound(None));
+    node.pass(SECOND * 6); // saved
+    let mut again = Node::with(
+        Config::default(),
+        Snapshot {
+            peers: vec![],
+            ..node.stored()
+        },
+    );
+    again.tell(moved(now_at));
+    again.tell(Input::Loaded(node.stored().peers));
+    assert_eq!(again.dial_of("alice").is_some(), dialled);
+}
+
+#[test]
 fn a_feeler_tests_hearsay_and_leaves() {
     let config = Config {
         target: 1,
@@ -229,6 +289,22 @@ fn a_feeler_tests_hearsay_and_leaves() {
         reason: DisconnectReason::FeelerDone,
     };
     assert!(node.others.contains(&done));
+}
+
+#[test]
+fn a_feeler_goes_to_nobody_met_and_nobody_who_rests() {
+    let config = Config {
+        target: 1,
+        low_water: 1,
+        ..Config::default()
+    };
+    let mut bob = rumoured("bob", 9);
+    bob.control.backoff_until = Some(START + HOUR);
+    let mut node = Node::with(config, Snapshot::default());
+    node.come("alice");
+    node.tell(Input::Loaded(vec![met("p0", 0, HOUR, 20.0), bob]));
+    node.pass_talking(SECOND * 600, &["alice"]);
+    assert_eq!(node.dials, []);
 }
 
 #[test]
@@ -415,6 +491,58 @@ fn a_peer_heard_of_before_its_page_was_read_keeps_both_halves() {
     assert_eq!(record.last_connected, Some(START));
     assert_eq!(record.evidence.dials_ok.latest(), 5.0);
     assert_eq!(record.addresses.len(), 1);
+}
+
+#[test]
+fn what_was_counted_before_its_page_was_read_is_still_counted_after() {
+    let mut node = Node::new(vec![]);
+    node.store_answers = false;
+    node.come("p0");
+    let deed = Deed::TransferOk {
+        bytes_in: 1,
+        bytes_out: 1,
+    };
+    node.tell(Input::Judged {
+        peer: key("p0"),
+        deed,
+    });
+    node.tell(Input::Loaded(friends(1)));
+    let evidence = &node.record("p0").evidence;
+    assert_eq!(evidence.transfers_ok.latest(), 1.0);
+    assert_eq!(evidence.dials_ok.latest(), 5.0);
+}
+
+#[test]
+fn our_own_eyes_displace_what_worked_once_and_fails_now() {
+    let mut alice = met("alice", 0, HOUR, 20.0);
+    for n in 1..8 {
+        let mut known = alice.addresses[0].clone();
+        known.address = address(n);
+        alice.addresses.push(known);
+    }
+    alice.addresses[5].failures_in_row = 3;
+    let mut node = Node::new(vec![alice]);
+    let dial = node.dial_of("alice").unwrap().clone();
+    let new = address(100);
+    node.connected(
+        key("alice"),
+        new.clone(),
+        Direction::Outbound(Some(dial.id)),
+    );
+    let addresses = &node.record("alice").addresses;
+    assert_eq!(addresses.len(), 8);
+    assert_eq!(addresses[5].address, new);
+    assert!(addresses[5].observed);
+}
+
+#[test]
+fn a_stranger_where_a_friend_lived_does_not_make_us_forget_the_address() {
+    let mut node = Node::new(friends(1));
+    let dial = node.dial_of("p0").unwrap().clone();
+    node.fail(&dial, Failure::WrongPeer);
+    let known = &node.record("p0").addresses[0];
+    assert_eq!(known.address, address(0));
+    assert_eq!(known.failures_in_row, 1);
 }
 
 #[test]

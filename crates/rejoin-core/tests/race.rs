@@ -5,7 +5,9 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use rejoin_core::{Command, Config, Event, Failure, Lane, Snapshot, Source};
+use rejoin_core::{
+    AddressRecord, Command, Config, Direction, Event, Failure, Input, Lane, Snapshot, Source,
+};
 
 #[test]
 fn half_as_many_again_are_dialled_at_once_the_best_first() {
@@ -124,7 +126,7 @@ fn mistake_07_several_addresses_are_tried_and_the_one_that_worked_is_remembered(
     node.connected(
         key("p0"),
         worked.clone(),
-        rejoin_core::Direction::Outbound(Some(dial.id)),
+        Direction::Outbound(Some(dial.id)),
     );
     let record = node.record("p0");
     assert_eq!(record.addresses.len(), 2);
@@ -265,6 +267,83 @@ fn a_race_gone_bad_widens() {
 }
 
 #[test]
+fn the_longest_in_the_air_gives_way_first() {
+    let alike = |n: u16| met(&format!("p{n}"), n, HOUR, 100.0);
+    let mut node = Node::new((0..200).map(alike).collect());
+    node.pass(Duration::from_millis(1_500));
+    assert!(node.cancelled.len() > 8, "{:?}", node.cancelled);
+    assert!(node.cancelled.is_sorted(), "{:?}", node.cancelled);
+}
+
+#[test]
+fn mistake_16_addresses_that_rest_are_left_out_of_the_next_dial() {
+    let mut alice = rumoured("alice", 0);
+    for n in 1..4 {
+        let mut known = alice.addresses[0].clone();
+        known.address = address(n);
+        alice.addresses.push(known);
+    }
+    let mut node = Node::new(vec![alice]);
+    let first = node.dial_of("alice").unwrap().clone();
+    assert_eq!(first.addresses.len(), 3);
+    node.fail(&first, Failure::Refused);
+    // One way is left, so the peer itself does not rest.
+    assert_eq!(node.dials.len(), 2);
+    assert_eq!(node.dials[1].addresses, [address(3)]);
+    let second = node.dials[1].clone();
+    node.fail(&second, Failure::Refused);
+    assert_eq!(node.dials.len(), 2, "all ways are tried");
+}
+
+#[test]
+fn a_failure_at_an_address_never_heard_of_does_not_bring_the_next_dial_at_once() {
+    let mut alice = met("alice", 0, HOUR, 20.0);
+    let mut other = alice.addresses[0].clone();
+    other.address = address(1);
+    alice.addresses.push(other);
+    let mut node = Node::new(vec![alice]);
+    let mut dial = node.dials[0].clone();
+    dial.addresses = vec![address(100)];
+    node.fail(&dial, Failure::Unsupported);
+    assert_eq!(node.dials.len(), 1);
+    node.pass(SECOND * 2);
+    assert_eq!(node.dials.len(), 2);
+}
+
+#[test]
+fn beside_an_address_that_works_no_other_is_tried() {
+    let mut alice = met("alice", 0, HOUR, 20.0);
+    let mut faster = AddressRecord::new(address(1), Source::Own, START - HOUR);
+    faster.dial_ms = Some(1.0);
+    alice.addresses.push(faster);
+    let node = Node::new(vec![alice]);
+    assert_eq!(node.dial_of("alice").unwrap().addresses, [address(0)]);
+}
+
+#[test]
+fn what_worked_from_here_is_tried_before_what_is_faster() {
+    let mut alice = met("alice", 0, HOUR, 20.0);
+    let mut slower = alice.addresses[0].clone();
+    slower.address = address(1);
+    slower.dial_ms = Some(400.0);
+    alice.addresses.push(slower);
+    let mut node = Node::new(vec![]);
+    node.tell(Input::Moved {
+        own: vec![],
+        networks: vec![],
+        place: Some(b"home".to_vec()),
+    });
+    node.tell(Input::Loaded(vec![alice]));
+    let dial = node.dial_of("alice").unwrap().clone();
+    assert_eq!(dial.addresses, [address(0), address(1)]);
+    node.connected(key("alice"), address(1), Direction::Outbound(Some(dial.id)));
+    node.pass(SECOND * 60);
+    node.tell(Input::Disconnected { peer: key("alice") });
+    let again = node.dials.last().unwrap();
+    assert_eq!(again.addresses, [address(1), address(0)]);
+}
+
+#[test]
 fn the_same_inputs_give_the_same_outputs() {
     let run = || {
         let mut node = Node::new(friends(40));
@@ -293,6 +372,25 @@ fn what_the_user_wants_is_dialled_whatever_its_record_says() {
         node.dial_of("p0")
             .is_some_and(|dial| dial.lane == Lane::Manual)
     );
+}
+
+#[test]
+fn what_the_user_wants_is_not_called_off_for_what_the_user_wants_next() {
+    let config = Config {
+        dials_max: 2,
+        ..Config::default()
+    };
+    let mut node = Node::with(config, Snapshot::default());
+    let connect = |name, n| Command::Connect {
+        peer: Some(key(name)),
+        addresses: vec![address(n)],
+    };
+    node.command(connect("alice", 1));
+    node.tell(heard(&["bob"]));
+    assert!(node.dial_of("bob").is_some());
+    node.command(connect("eve", 2));
+    assert!(node.dial_of("alice").is_some() && node.dial_of("eve").is_some());
+    assert!(node.dial_of("bob").is_none(), "it was only our own idea");
 }
 
 #[test]

@@ -198,6 +198,18 @@ fn a_straight_way_in_place_of_a_relayed_one_is_remembered_as_such() {
 }
 
 #[test]
+fn who_came_to_us_stays_one_we_did_not_choose() {
+    let mut node = Node::with(Config::default(), Snapshot::default());
+    node.come("eve");
+    node.tell(Input::Rerouted(Rerouted {
+        peer: key("eve"),
+        dialled: Some(address(1)),
+        kind: ConnectionKind::HolePunched,
+    }));
+    assert_eq!(node.engine.status(node.now).outbound, 0);
+}
+
+#[test]
 fn a_way_to_nobody_we_know_changes_nothing() {
     let mut node = Node::with(Config::default(), Snapshot::default());
     node.tell(Input::Rerouted(Rerouted {
@@ -234,6 +246,8 @@ impl Node {
     fn tested(&mut self, outcome: Tested) {
         let address = "/ip4/8.8.4.4/tcp/4001".parse().unwrap();
         let by = key("tester");
+        // Silent ever since, it may be taken for dead.
+        self.tell(Input::Disconnected { peer: by.clone() });
         let far = "/ip4/9.9.9.9/tcp/1".parse().unwrap();
         self.connected(by.clone(), far, Direction::Outbound(None));
         self.tell(Input::Tested {

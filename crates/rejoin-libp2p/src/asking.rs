@@ -9,7 +9,7 @@ use rejoin_core::{
     PeerRecord, Severity, Source, Status, Tested, retention::PruneReport,
 };
 
-use crate::{behaviour::Behaviour, way};
+use crate::{behaviour::Behaviour, gossip, way};
 
 impl Behaviour {
     /// Connects to a peer, whatever its record says. Without a name, it is taken from the addresses;
@@ -186,6 +186,16 @@ impl Behaviour {
         let relay = relay.into();
         self.command(Command::AddRelay { relay, address });
         Ok(())
+    }
+
+    /// Takes in a round of gossip that this neighbour published. Not to be forwarded: tell gossipsub to
+    /// ignore it after reading, see [`gossip_topic`](crate::gossip_topic).
+    pub fn on_gossip(&mut self, neighbour: PeerId, message: &[u8]) {
+        let most = self.engine.config().exchange.gossip_max;
+        self.tell(Input::Gossiped {
+            peer: neighbour.into(),
+            words: gossip::read(message, most),
+        });
     }
 
     /// Names the place where we are, such as by the gateway's address; `None` where unknown. At a

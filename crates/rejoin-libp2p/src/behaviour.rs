@@ -14,22 +14,24 @@ use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     identify,
-    identity::PublicKey,
-    ping,
+    identity::Keypair,
+    ping, request_response,
     swarm::{
         CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
         THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
 };
-use rejoin_core::{Changes, Config, Engine, Input, Output, PeerKey, Scope, Snapshot};
+use rejoin_core::{Changes, Config, Engine, Envelope, Input, Output, PeerKey, Scope, Snapshot};
 
 use crate::{
     clock::Clock,
     event::Event,
+    gossip,
     senses::{Sensed, Senses},
     shelf::{Answer, Shelf},
     slots::Slots,
     surroundings::Surroundings,
+    talk::{self, Talk},
     timer::Timer,
     translator::Translator,
     turns::Turns,
@@ -56,18 +58,25 @@ pub struct Setup {
     pub identify: Option<identify::Config>,
     /// Our own ping; `None` if the program has one and hands its events to [`Behaviour::on_ping`].
     pub ping: Option<ping::Config>,
+    /// Peer exchange: asks peers for others, and answers those who ask; `None` does neither.
+    pub pex: Option<request_response::Config>,
+    /// Signs where we live, so that others can tell of us; `None` leaves us unknown to whom we do not
+    /// know.
+    pub key: Option<Keypair>,
     /// The same seed and the same events lead to the same dials. Random unless a test sets it.
     pub seed: u64,
 }
 
 impl Setup {
-    /// The usual: all defaults, an empty memory that nobody keeps, identify and ping of our own.
-    pub fn new(me: &PublicKey) -> Self {
+    /// The usual: all defaults, an empty memory that nobody keeps, identify, ping and peer exchange of
+    /// our own.
+    pub fn new(key: &Keypair) -> Self {
+        let me = key.public();
         let config = Config {
             me: Some(me.to_peer_id().into()),
             ..Config::default()
         };
-        let identify = identify::Config::new(PROTOCOL_VERSION.into(), me.clone())
+        let identify = identify::Config::new(PROTOCOL_VERSION.into(), me)
             .with_agent_version(concat!("rejoin/", env!("CARGO_PKG_VERSION")).into());
         Self {
             config,
@@ -75,6 +84,12 @@ impl Setup {
             shelf: None,
             identify: Some(identify),
             ping: Some(ping::Config::new()),
+            pex: Some(
+                request_response::Config::default()
+                    .with_request_timeout(ANSWER_WITHIN)
+                    .with_max_concurrent_streams(QUESTIONS_PER_CONNECTION),
+            ),
+            key: Some(key.clone()),
             seed: random_seed(),
         }
     }
@@ -88,9 +103,17 @@ impl fmt::Debug for Setup {
             .field("saves", &self.shelf.is_some())
             .field("identifies", &self.identify.is_some())
             .field("pings", &self.ping.is_some())
+            .field("exchanges", &self.pex.is_some())
+            .field("signs", &self.key.is_some())
             .finish_non_exhaustive()
     }
 }
+
+/// An answer of some 20 KiB, over a bad line.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// One of theirs and one of ours at a time, and as many again.
+const QUESTIONS_PER_CONNECTION: usize = 4;
 
 /// What our identify says we speak, where the program has none of its own.
 const PROTOCOL_VERSION: &str = "rejoin/1";
@@ -111,6 +134,7 @@ pub struct Behaviour {
     slots: Slots,
     turns: Turns,
     senses: Senses,
+    talk: Talk,
     shelf: Option<Box<dyn Shelf>>,
     /// The last commit handed to the shelf; an answer to an earlier one came too late.
     commit: u64,
@@ -133,7 +157,8 @@ impl Behaviour {
             surroundings: Surroundings::default(),
             slots: Slots::default(),
             turns: Turns::default(),
-            senses: Senses::new(setup.identify, setup.ping),
+            senses: Senses::new(setup.identify, setup.ping, setup.pex),
+            talk: Talk::new(setup.key),
             shelf: setup.shelf,
             commit: 0,
             unanswered: false,
@@ -172,6 +197,10 @@ impl Behaviour {
                 | Output::Disconnect { .. }
                 | Output::Reserve(_)
                 | Output::Release { .. }
+                | Output::Sign(_)
+                | Output::AskPeers { .. }
+                | Output::TellPeers { .. }
+                | Output::Gossip(_)
                 | Output::Discover
                 | Output::Event(_) => self.deferred.push_back(output),
             }
@@ -266,8 +295,38 @@ impl Behaviour {
                 self.deferred.extend(self.turns.slot_ended(&relay));
                 Some(ToSwarm::RemoveListener { id })
             }
+            Output::Sign(addresses) => {
+                if let Some(input) = self.talk.sign(&addresses) {
+                    self.tell(input);
+                }
+                None
+            }
+            Output::AskPeers { peer, own } => {
+                self.ask(peer, own.as_ref());
+                None
+            }
+            Output::TellPeers { ask, envelopes } => {
+                if let Some((channel, answer)) = self.talk.answer(ask, &envelopes) {
+                    self.senses.answer(channel, answer);
+                }
+                None
+            }
+            Output::Gossip(rumours) => Some(ToSwarm::GenerateEvent(Event::Gossip {
+                message: gossip::write(rumours),
+            })),
             Output::Discover => Some(ToSwarm::GenerateEvent(Event::Discover)),
             Output::Event(event) => Event::told(event).map(ToSwarm::GenerateEvent),
+        }
+    }
+
+    fn ask(&mut self, peer: PeerKey, own: Option<&Envelope>) {
+        // Asking somebody who has just left would dial.
+        let connected = peer
+            .peer_id()
+            .filter(|peer| self.translator.is_connected(peer));
+        let asked = connected.is_some_and(|id| self.senses.ask(&id, talk::question(own)));
+        if !asked {
+            self.tell(Input::PeersNotTold { peer });
         }
     }
 
@@ -301,6 +360,10 @@ impl Behaviour {
         let input = match action {
             ToSwarm::GenerateEvent(Sensed::Identify(event)) => self.translator.on_identify(&event),
             ToSwarm::GenerateEvent(Sensed::Ping(event)) => self.translator.on_ping(&event),
+            ToSwarm::GenerateEvent(Sensed::Pex(event)) => {
+                let most = self.engine.config().exchange.answer_max;
+                self.talk.on_pex(event, most)
+            }
             action => {
                 let action = action.map_out(|_| unreachable!("events are taken out above"));
                 return Step::Act(action);
@@ -326,11 +389,13 @@ impl Behaviour {
         peer: PeerId,
         addresses: &[Multiaddr],
     ) -> Result<(), ConnectionDenied> {
-        let from = self.translator.nearest(&peer);
-        let in_sight = |address: &Multiaddr| {
-            way::stripped(address).is_some_and(|it| Scope::of(&it).is_known_from(from))
+        let Some(from) = self.translator.nearest(&peer) else {
+            return Ok(()); // who is not connected asked for nothing
         };
-        match from.is_none() || addresses.is_empty() || addresses.iter().any(in_sight) {
+        let in_sight = |address: &Multiaddr| {
+            way::stripped(address).is_some_and(|it| Scope::of(&it).may_be_told(from))
+        };
+        match addresses.is_empty() || addresses.iter().any(in_sight) {
             true => Ok(()),
             false => Err(ConnectionDenied::new(OutOfSight { peer })),
         }

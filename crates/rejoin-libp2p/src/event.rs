@@ -44,6 +44,13 @@ pub enum Event {
         /// Values that made no sense, such as times ahead of now.
         values: usize,
     },
+    /// A round of gossip: publish it on [`gossip_topic`](crate::gossip_topic), and hand what others
+    /// publish there to [`Behaviour::on_gossip`](crate::Behaviour::on_gossip). Without a gossipsub in
+    /// the swarm there is nothing to do.
+    Gossip {
+        /// At most [`GOSSIP_BYTES_MAX`](crate::GOSSIP_BYTES_MAX) bytes.
+        message: Vec<u8>,
+    },
     /// Too few peers are known: ask the other discovery behaviours of the swarm, such as Kademlia,
     /// if there are any. What they find is taken in by itself.
     Discover,

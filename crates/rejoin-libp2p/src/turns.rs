@@ -40,6 +40,10 @@ impl Turns {
             Output::CancelDial(_)
             | Output::Disconnect { .. }
             | Output::Commit(_)
+            | Output::Sign(_)
+            | Output::AskPeers { .. }
+            | Output::TellPeers { .. }
+            | Output::Gossip(_)
             | Output::Release { .. }
             | Output::Discover
             | Output::Event(_) => return Some(output),

@@ -85,6 +85,6 @@ fn memory() -> Behaviour {
         identify: None,
         ping: None,
         seed: 1,
-        ..Setup::new(&Keypair::generate_ed25519().public())
+        ..Setup::new(&Keypair::generate_ed25519())
     })
 }

@@ -64,7 +64,7 @@ fn what_the_shelf_loads_is_remembered() {
 
 #[test]
 fn a_behaviour_without_a_shelf_ends_at_once() {
-    let mut memory = Behaviour::new(Setup::new(&Keypair::generate_ed25519().public()));
+    let mut memory = Behaviour::new(Setup::new(&Keypair::generate_ed25519()));
     hear_of_somebody(&mut memory);
     drop(memory);
 }
@@ -77,7 +77,7 @@ fn behaviour(conduct: Conduct) -> (Behaviour, Fake) {
     let memory = Behaviour::new(Setup {
         shelf: Some(Box::new(fake.clone())),
         seed: 1,
-        ..Setup::new(&Keypair::generate_ed25519().public())
+        ..Setup::new(&Keypair::generate_ed25519())
     });
     (memory, fake)
 }

@@ -50,6 +50,9 @@ pub struct StatusAnswer {
     #[serde(flatten)]
     pub node: NodeFacts,
     pub connections: usize,
+    pub asleep: usize,
+    pub outbound: usize,
+    pub outbound_reserved: usize,
     pub target: usize,
     pub proven: usize,
     pub hearsay: usize,
@@ -248,6 +251,9 @@ impl StatusAnswer {
         Self {
             node,
             connections: status.connections,
+            asleep: status.asleep,
+            outbound: status.outbound,
+            outbound_reserved: status.outbound_reserved,
             target: status.target,
             proven: status.proven,
             hearsay: status.hearsay,

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Duration};
 
 use libp2p::{
-    Multiaddr, PeerId, Swarm, autonat, core::transport::ListenerId, futures::StreamExt, identify,
-    kad, multiaddr::Protocol, swarm::SwarmEvent, upnp,
+    Multiaddr, PeerId, Swarm, autonat, core::transport::ListenerId, futures::StreamExt, gossipsub,
+    identify, kad, multiaddr::Protocol, swarm::SwarmEvent, upnp,
 };
 use rejoin::{
     Behaviour, Command, Config, DialTrace, Event, PeerKey, PeerRecord, Setup, Source, Status, Time,
@@ -238,6 +238,7 @@ impl Daemon {
             SwarmEvent::Behaviour(NetworkEvent::Kad(event)) => self.on_kad(event),
             SwarmEvent::Behaviour(NetworkEvent::Autonat(event)) => self.on_autonat(event),
             SwarmEvent::Behaviour(NetworkEvent::Upnp(event)) => self.on_upnp(&event),
+            SwarmEvent::Behaviour(NetworkEvent::Gossip(event)) => self.on_gossip(event),
             SwarmEvent::NewListenAddr {
                 listener_id,
                 address,
@@ -296,6 +297,7 @@ impl Daemon {
                 self.repaired = self.repaired.saturating_add(values);
                 self.tell(News::Repaired { values });
             }
+            Event::Gossip { message } => self.gossip(message),
             Event::Discover => self.discover(),
             _ => {} // `Event` is non-exhaustive
         }
@@ -395,6 +397,36 @@ impl Daemon {
             if !external.contains(&address) {
                 self.swarm.add_external_address(address);
             }
+        }
+    }
+
+    /// Tells our neighbours. Where there are none yet, the next round finds some.
+    fn gossip(&mut self, message: Vec<u8>) {
+        let topic = network::gossip_topic(&self.settings.network);
+        if let Err(error) = self.swarm.behaviour_mut().gossip.publish(topic, message) {
+            tracing::debug!(%error, "a round of gossip reaches nobody");
+        }
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event) {
+        let gossipsub::Event::Message {
+            propagation_source,
+            message_id,
+            message,
+        } = event
+        else {
+            return;
+        };
+        let network = self.swarm.behaviour_mut();
+        // Read, and not forwarded: what is worth passing on is told in a round of our own.
+        network.gossip.report_message_validation_result(
+            &message_id,
+            &propagation_source,
+            gossipsub::MessageAcceptance::Ignore,
+        );
+        // Nobody forwards, so whoever brings a message has written it.
+        if message.source == Some(propagation_source) {
+            network.memory.on_gossip(propagation_source, &message.data);
         }
     }
 
@@ -620,7 +652,7 @@ fn is_local(address: &Multiaddr) -> bool {
 }
 
 fn setup(keypair: &libp2p::identity::Keypair, target: usize) -> Setup {
-    let setup = Setup::new(&keypair.public());
+    let setup = Setup::new(keypair);
     let low_water = setup.config.low_water.min(target);
     Setup {
         config: Config {

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use libp2p::identity::DecodingError;
 use rejoin_store::StoreError;
 
-use crate::refusal::Refusal;
+use crate::{network::NetworkError, refusal::Refusal};
 
 /// Why a command could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -56,9 +56,9 @@ pub enum Failure {
     /// Nothing to listen on.
     #[error("cannot listen on any of the addresses given; the last one said: {0}")]
     NoListener(String),
-    /// The encryption of connections cannot be set up.
-    #[error("cannot set up the encryption of connections: {0}")]
-    Noise(#[from] libp2p::noise::Error),
+    /// The node cannot be put together.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The operating system lacks something.
     #[error("cannot {doing}: {source}")]
     System {

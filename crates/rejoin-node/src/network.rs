@@ -3,11 +3,12 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
+use gossipsub::IdentTopic;
 use libp2p::{
     PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _, autonat,
     connection_limits::{self, ConnectionLimits},
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
-    dcutr, dns, identify,
+    dcutr, dns, gossipsub, identify,
     identity::Keypair,
     kad::{self, BucketInserts, store::MemoryStore},
     noise, quic, relay,
@@ -25,6 +26,8 @@ pub struct Network {
     pub identify: identify::Behaviour,
     /// Finds strangers. It knows nobody but whom Rejoin has connected us to.
     pub kad: kad::Behaviour<MemoryStore>,
+    /// Carries to our neighbours what Rejoin tells them of peers, and back.
+    pub gossip: gossipsub::Behaviour,
     /// Has our addresses tried by others, and tries theirs.
     pub autonat: autonat::v2::client::Behaviour,
     pub autonat_server: autonat::v2::server::Behaviour,
@@ -67,16 +70,33 @@ pub struct Extras {
     pub relay_server: bool,
 }
 
+/// Why a swarm cannot be put together. All of it is a fault of this program, not of its user.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The encryption.
+    #[error("the encryption cannot be set up: {0}")]
+    Noise(#[from] noise::Error),
+    /// How gossip travels.
+    #[error("the gossip cannot be set up: {0}")]
+    Gossip(gossipsub::ConfigBuilderError),
+    /// How gossip is signed.
+    #[error("the gossip cannot be signed: {0}")]
+    Signing(Box<str>),
+    /// What the gossip is about.
+    #[error("the gossip's topic is refused: {0}")]
+    Topic(gossipsub::SubscriptionError),
+}
+
 /// A swarm on this network, that listens nowhere yet.
 ///
 /// # Errors
-/// If the encryption cannot be set up.
+/// If the encryption or the gossip cannot be set up.
 pub fn swarm(
     keypair: Keypair,
     network: &str,
     memory: rejoin::Behaviour,
     extras: Extras,
-) -> Result<Swarm<Network>, noise::Error> {
+) -> Result<Swarm<Network>, NetworkError> {
     let me = keypair.public().to_peer_id();
     let (over_relays, relay_client) = relay::client::new(me);
     let transport = transport(&keypair, over_relays)?;
@@ -94,6 +114,7 @@ pub fn swarm(
                 .with_cache_size(0), // whom to remember is not its business
         ),
         kad: kademlia(me, network),
+        gossip: gossip(&keypair, network)?,
         autonat: autonat::v2::client::Behaviour::default(),
         autonat_server: autonat::v2::server::Behaviour::default(),
         upnp: extras.upnp.then(upnp::tokio::Behaviour::default).into(),
@@ -128,6 +149,31 @@ pub fn kad_protocol(network: &str) -> StreamProtocol {
         .expect("it begins with a slash")
 }
 
+/// Where neighbours gossip of peers.
+pub fn gossip_topic(network: &str) -> IdentTopic {
+    IdentTopic::new(rejoin::gossip_topic(network))
+}
+
+/// What is published goes to a handful of neighbours and no further: see [`rejoin::gossip_topic`].
+fn gossip(keypair: &Keypair, network: &str) -> Result<gossipsub::Behaviour, NetworkError> {
+    let config = gossipsub::ConfigBuilder::default()
+        .max_transmit_size(rejoin::GOSSIP_BYTES_MAX + GOSSIP_ENVELOPE_BYTES)
+        .flood_publish(false)
+        .validate_messages()
+        .build()
+        .map_err(NetworkError::Gossip)?;
+    let signed = gossipsub::MessageAuthenticity::Signed(keypair.clone());
+    let mut gossip = gossipsub::Behaviour::new(signed, config)
+        .map_err(|wrong| NetworkError::Signing(wrong.into()))?;
+    gossip
+        .subscribe(&gossip_topic(network))
+        .map_err(NetworkError::Topic)?;
+    Ok(gossip)
+}
+
+/// Signature, key and names that gossipsub puts around a message.
+const GOSSIP_ENVELOPE_BYTES: usize = 1_024;
+
 fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
     let mut config = kad::Config::new(kad_protocol(network));
     config
@@ -148,7 +194,7 @@ fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
 fn transport(
     keypair: &Keypair,
     over_relays: relay::client::Transport,
-) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let names = Names::of_this_system();
     let noise = noise::Config::new(keypair)?;
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));

@@ -5,7 +5,8 @@
 //!
 //! * **Hosts** ([`World`]): each has a name, a public IPv4 address in a /16 of its own and a
 //!   distance from us (log-normal around 80 ms of round trip). It is alive, refuses, is silent,
-//!   has a stranger at its address, or is cut off from us alone. A bootstrap server is a host
+//!   has a stranger at its address, hangs, or is cut off from us alone; it may be a page in a
+//!   browser, which dials and cannot be dialled. A bootstrap server is a host
 //!   which, one round trip after we connect, names 20 random live peers.
 //! * **Dials**: several addresses race; an authenticated handshake takes four round trips, a
 //!   refusal one, silence ten seconds unless the engine gives up before. Each dial is a little

@@ -10,7 +10,7 @@ pub enum Disk {
     /// Every commit succeeds.
     #[default]
     Works,
-    /// Every commit fails at once: full, read-only, locked.
+    /// Every commit fails, in the time it would take: full, read-only, locked.
     Fails,
     /// No commit is ever answered.
     Hangs,

@@ -74,6 +74,8 @@ pub(crate) struct Node {
     pub bootstrap_dials_made: u64,
     /// Dials of each peer so far, so that each gets a delay of its own.
     dialled: BTreeMap<PeerKey, u64>,
+    /// Connections so far.
+    linked: u64,
     /// Walks asked of each peer so far.
     walks: BTreeMap<PeerKey, u64>,
 }
@@ -92,6 +94,8 @@ pub(crate) struct Link {
     pub host: HostId,
     /// Nothing passes any more, though the node may not know yet.
     pub broken: bool,
+    /// Which of the node's connections it is, so that one's pings are not another's.
+    nth: u64,
 }
 
 impl Sim {
@@ -115,6 +119,7 @@ impl Sim {
             dials_made: 0,
             bootstrap_dials_made: 0,
             dialled: BTreeMap::new(),
+            linked: 0,
             walks: BTreeMap::new(),
         });
         self.tell(here());
@@ -170,6 +175,9 @@ impl Sim {
             // Nobody in this world says that it relays, so nobody is ever asked to.
             Output::Reserve(_) | Output::Release { .. } => {}
             Output::Discover => self.discover(),
+            // The peers of this world speak of nobody.
+            Output::AskPeers { peer, .. } => self.soon(Input::PeersNotTold { peer }),
+            Output::Sign(_) | Output::TellPeers { .. } | Output::Gossip(_) => {}
             Output::Event(event) => self.note_event(&event),
         }
     }
@@ -237,13 +245,17 @@ impl Sim {
         self.link_up(peer, address, direction, attempt.failures);
     }
 
-    /// A peer dials us.
+    /// A peer dials us; a page does so by WebSocket, as pages can.
     ///
     /// # Panics
     /// If there is no such host.
     pub fn dialled_by(&mut self, host: HostId) {
         let host = self.world.host(host);
-        let (peer, address) = (host.key.clone(), host.addresses[0].clone());
+        let (peer, mut address) = (host.key.clone(), host.addresses[0].clone());
+        if host.page {
+            let from = format!("{address}/ws");
+            address = from.parse().expect("an address with one part more");
+        }
         let known = |node: &Node| node.links.contains_key(&peer);
         if self.line == Line::Up && self.node.as_ref().is_some_and(|node| !known(node)) {
             self.link_up(peer, address, Direction::Inbound, Vec::new());
@@ -268,8 +280,11 @@ impl Sim {
         if let Some(host) = host {
             let state = self.world.host(host);
             // It may have died while its last packet was on the way.
-            let broken = state.state != HostState::Alive;
-            node.links.insert(peer.clone(), Link { host, broken });
+            let state_then = state.state;
+            let broken = state_then != HostState::Alive;
+            node.linked += 1;
+            let nth = node.linked;
+            node.links.insert(peer.clone(), Link { host, broken, nth });
             let (rtt, bootstrap) = (state.rtt, state.bootstrap);
             let identify = Happening::Identify {
                 life,
@@ -279,13 +294,14 @@ impl Sim {
             let ping = Happening::Ping {
                 life,
                 peer: peer.clone(),
+                nth,
             };
             self.after(rtt, ping);
             if bootstrap {
                 let teller = peer.clone();
                 self.after(rtt, Happening::Told { life, teller });
             }
-            if broken {
+            if broken && state_then != HostState::Hung {
                 self.notice_later(&peer);
             }
         }
@@ -312,11 +328,16 @@ impl Sim {
         let Some(link) = self.link(peer).filter(|link| !link.broken) else {
             return;
         };
-        let addresses = self.world.host(link.host).addresses.clone();
+        let host = self.world.host(link.host);
+        let (addresses, agent) = if host.page {
+            (Vec::new(), "js-libp2p/2.8.0 browser/Mozilla/5.0")
+        } else {
+            (host.addresses.clone(), "sim/1")
+        };
         self.tell(Input::Identified(Identified {
             peer: peer.clone(),
             addresses,
-            agent: "sim/1".into(),
+            agent: agent.into(),
             protocols: vec!["/ipfs/id/1.0.0".into(), "/ipfs/ping/1.0.0".into()],
             public_key: Vec::new(),
             scope: Scope::Public,
@@ -345,21 +366,26 @@ impl Sim {
         });
     }
 
-    pub(crate) fn ping(&mut self, peer: &PeerKey) {
-        let Some(link) = self.link(peer).filter(|link| !link.broken) else {
+    /// Pings go out for as long as the connection seems to be there; answers come while it is.
+    pub(crate) fn ping(&mut self, peer: &PeerKey, nth: u64) {
+        let Some(link) = self.link(peer).filter(|link| link.nth == nth) else {
             return;
         };
-        let rtt = self.world.host(link.host).rtt;
+        let (host, broken) = (link.host, link.broken);
         let Some(life) = self.node.as_ref().map(|node| node.life) else {
             return;
         };
+        let peer = peer.clone();
         let again = Happening::Ping {
             life,
             peer: peer.clone(),
+            nth,
         };
         self.after(self.config.ping_every, again);
-        let peer = peer.clone();
-        self.tell(Input::Latency { peer, rtt });
+        if !broken {
+            let rtt = self.world.host(host).rtt;
+            self.tell(Input::Latency { peer, rtt });
+        }
     }
 
     fn commit(&mut self, changes: Changes) {
@@ -375,8 +401,9 @@ impl Sim {
         let (life, commit) = (node.life, node.commits);
         node.committing.insert(commit, changes);
         match self.shelf.disk {
-            Disk::Works => self.after(COMMIT_TIME, Happening::DiskDone { life, commit }),
-            Disk::Fails => self.after(Duration::ZERO, Happening::DiskDone { life, commit }),
+            Disk::Works | Disk::Fails => {
+                self.after(COMMIT_TIME, Happening::DiskDone { life, commit });
+            }
             Disk::Hangs => {}
         }
     }
@@ -438,6 +465,8 @@ impl Sim {
                 self.after(rtt / 2, Happening::LinkNoticed { life, peer });
             }
             HostState::Silent | HostState::Partitioned => self.notice_later(&peer),
+            // Its system goes on acknowledging whatever we send.
+            HostState::Hung => {}
         }
     }
 

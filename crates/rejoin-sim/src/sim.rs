@@ -64,7 +64,7 @@ pub(crate) enum Happening {
     /// A peer names others.
     Told { life: u64, teller: PeerKey },
     /// A ping comes back.
-    Ping { life: u64, peer: PeerKey },
+    Ping { life: u64, peer: PeerKey, nth: u64 },
     /// The disk is done with a commit.
     DiskDone { life: u64, commit: u64 },
     /// Something to tell the engine, decided earlier.
@@ -421,7 +421,7 @@ impl Sim {
             Happening::LinkNoticed { peer, .. } => self.link_noticed(&peer),
             Happening::Identify { peer, .. } => self.identify(&peer),
             Happening::Told { teller, .. } => self.told(&teller),
-            Happening::Ping { peer, .. } => self.ping(&peer),
+            Happening::Ping { peer, nth, .. } => self.ping(&peer, nth),
             Happening::DiskDone { commit, .. } => self.disk_done(commit),
             Happening::Tell { input, .. } => self.tell(input),
         }

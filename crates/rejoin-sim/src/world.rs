@@ -39,6 +39,8 @@ pub struct Host {
     pub state: HostState,
     /// Whether it names random live peers to whoever connects.
     pub bootstrap: bool,
+    /// Whether it is a page in a browser: it dials, and nobody can dial it.
+    pub page: bool,
 }
 
 /// How a host is, as seen from the node under test.
@@ -54,6 +56,9 @@ pub enum HostState {
     WrongPeer,
     /// Alive for others, cut off from us.
     Partitioned,
+    /// Its program hangs, or its browser has stopped the page: connections stay open, and nothing
+    /// comes over them.
+    Hung,
 }
 
 /// How large the network is, and how far away its hosts are.
@@ -153,6 +158,7 @@ impl World {
             rtt: rtt.max(Duration::from_millis(1)),
             state: HostState::Alive,
             bootstrap,
+            page: false,
         }
     }
 
@@ -205,6 +211,14 @@ impl World {
         self.hosts[id.0].addresses.insert(0, address);
     }
 
+    /// Makes a host a page in a browser.
+    ///
+    /// # Panics
+    /// If there is no such host.
+    pub fn open_page(&mut self, id: HostId) {
+        self.hosts[id.0].page = true;
+    }
+
     /// Whether that peer answers us.
     pub fn is_alive(&self, key: &PeerKey) -> bool {
         self.find(key)
@@ -254,7 +268,10 @@ impl World {
         let rtt = self.rtt_of_dial(id, nth);
         let mistaken = expected.is_some_and(|expected| *expected != host.key);
         let (after, outcome) = match host.state {
-            HostState::Silent | HostState::Partitioned => (TRANSPORT_TIMEOUT, Err(Failure::Silent)),
+            _ if host.page => (TRANSPORT_TIMEOUT, Err(Failure::Silent)),
+            HostState::Silent | HostState::Partitioned | HostState::Hung => {
+                (TRANSPORT_TIMEOUT, Err(Failure::Silent))
+            }
             HostState::Refused => (rtt, Err(Failure::Refused)),
             HostState::Alive if mistaken => (rtt * WRONG_PEER_RTTS, Err(Failure::WrongPeer)),
             HostState::Alive => (rtt * HANDSHAKE_RTTS, Ok(host.key.clone())),
@@ -282,7 +299,7 @@ impl World {
         let mut rng = chance::rng(self.seed, Subject::Walk, server.0 as u64, nth);
         let mut live: Vec<_> = self
             .hosts()
-            .filter(|(_, host)| !host.bootstrap)
+            .filter(|(_, host)| !host.bootstrap && !host.page)
             .filter(|(_, host)| matches!(host.state, HostState::Alive | HostState::Partitioned))
             .map(|(id, _)| id)
             .collect();
@@ -344,6 +361,7 @@ mod tests {
         );
         check(HostState::Silent, 0, Some(Failure::Silent));
         check(HostState::Partitioned, 0, Some(Failure::Silent));
+        check(HostState::Hung, 0, Some(Failure::Silent));
     }
 
     /// `rtts` of 0 means that nothing comes back.

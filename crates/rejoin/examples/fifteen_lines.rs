@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             noise::Config::new,
             yamux::Config::default,
         )?
-        .with_behaviour(|key| Ok(rejoin::open("sqlite:peers.db", &key.public())?))?
+        .with_behaviour(|key| Ok(rejoin::open("sqlite:peers.db", key)?))?
         .build();
     swarm.listen_on("/ip4/0.0.0.0/tcp/0".parse::<Multiaddr>()?)?;
     for address in std::env::args().skip(1) {

@@ -9,5 +9,7 @@ pub use rejoin_core::{
     Address, AddressError, Command, Config, DialTrace, Explanation, LocalNetwork, Numbers, PeerKey,
     PeerRecord, Pool, Severity, Snapshot, Source, Status, Time,
 };
-pub use rejoin_libp2p::{Answer, Behaviour, Blocked, Event, Setup, Shelf};
+pub use rejoin_libp2p::{
+    Answer, Behaviour, Blocked, Event, GOSSIP_BYTES_MAX, Setup, Shelf, gossip_topic,
+};
 pub use rejoin_store::{Notice, StoreError};

@@ -3,7 +3,7 @@
 use std::io;
 
 use rejoin_core::Snapshot;
-use rejoin_libp2p::{Behaviour, PublicKey, Setup};
+use rejoin_libp2p::{Behaviour, Keypair, Setup};
 use rejoin_store::{Notice, Opened, PeerStore, StoreError};
 
 use crate::keeper::Keeper;
@@ -25,7 +25,8 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
-/// Opens the memory at `url` for the node with this public key.
+/// Opens the memory at `url` for the node with this key, which also signs where the node lives, so that
+/// others can tell of it.
 ///
 /// `url` is `sqlite:PATH`, `json:PATH`, or `memory:` to remember nothing beyond this run. Reads the
 /// best peers before it returns, whatever the size of the memory; the rest follows in the
@@ -34,8 +35,8 @@ pub enum OpenError {
 /// # Errors
 /// If the place has another name, cannot be read or written at all, or was written by a newer
 /// version. A damaged or missing one is no error: what can be saved from it is.
-pub fn open(url: &str, me: &PublicKey) -> Result<Behaviour, OpenError> {
-    open_with(url, Setup::new(me))
+pub fn open(url: &str, key: &Keypair) -> Result<Behaviour, OpenError> {
+    open_with(url, Setup::new(key))
 }
 
 /// As [`open`], for whoever wants more than the usual. The setup's snapshot and shelf are filled in

@@ -27,7 +27,7 @@ struct Program {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_identifies_and_two_pings_get_along() {
     let key = Keypair::generate_ed25519();
-    let mut bob = program(&key, Setup::new(&key.public()));
+    let mut bob = program(&key, Setup::new(&key));
     let heard = everything(&mut bob, |_, _| {}).await;
     assert_eq!(heard, BTreeSet::from(["connected", "identify", "ping"]));
 }
@@ -38,7 +38,7 @@ async fn the_programs_own_identify_and_ping_are_evidence_enough() {
     let setup = Setup {
         identify: None,
         ping: None,
-        ..Setup::new(&key.public())
+        ..Setup::new(&key)
     };
     let mut bob = program(&key, setup);
     everything(&mut bob, |memory, event| match event {
@@ -84,7 +84,7 @@ async fn everything(
 async fn a_connection_stays_when_nobody_uses_it() {
     let alice = Running::start().await;
     let key = Keypair::generate_ed25519();
-    let behaviour = rejoin::open("memory:", &key.public()).unwrap();
+    let behaviour = rejoin::open("memory:", &key).unwrap();
     let mut bob = swarm_of(&key, behaviour);
     bob.behaviour_mut()
         .connect(None, [alice.address.clone()])
@@ -138,7 +138,7 @@ fn in_process() -> Swarm<Behaviour> {
                 .multiplex(yamux::Config::default())
         })
         .unwrap()
-        .with_behaviour(|key| rejoin::open("memory:", &key.public()).unwrap())
+        .with_behaviour(|key| rejoin::open("memory:", &key).unwrap())
         .unwrap()
         .build()
 }

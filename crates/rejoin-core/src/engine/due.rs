@@ -1,11 +1,11 @@
 //! What is due now: dials, servers, probes, feelers, house-keeping, saving.
 
-use super::{Engine, happened::counts_as_remembered};
+use super::{Engine, Standing, happened::counts_as_remembered};
 use crate::{
     address::Address,
     input::{AddressFailure, Failure},
     key::PeerKey,
-    output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Timeout},
+    output::{Dial, DialId, Event, Lane, Output, Timeout},
     queue,
     record::Pool,
     retention::PruneReport,
@@ -18,9 +18,12 @@ impl Engine {
     pub(super) fn drive(&mut self, now: Time) {
         if self.schedule.stopping.is_none() {
             self.give_up_expired(now);
+            self.notice_silence(now);
+            self.trim(now);
             self.fill_up(now);
             self.keep_slots(now);
             self.keep_house(now);
+            self.keep_company(now);
         }
         let hurry = self.schedule.stopping.is_some() && self.is_worth_saving();
         if let Some(changes) = self.book.begin_commit(now, hurry, &self.config) {
@@ -57,25 +60,13 @@ impl Engine {
     }
 
     fn fill_up(&mut self, now: Time) {
-        let missing = self.missing();
+        let (missing, short) = (self.missing(), self.short());
         if missing == 0 {
-            for dial in self
-                .dialer
-                .in_lanes(&[Lane::Memory, Lane::Explore, Lane::Bootstrap])
-            {
-                self.cancel(now, dial);
-            }
-            if !self.schedule.satisfied {
-                self.schedule.satisfied = true;
-                self.dialer.restart(now);
-                let took = self.tally.target_reached(now);
-                self.book.settle_anchors(now, &self.links);
-                self.tell(Event::TargetReached { took });
-            }
+            self.rest_content(now, short);
             return;
         }
-        if self.schedule.satisfied {
-            self.schedule.satisfied = false;
+        if self.schedule.standing != Standing::Missing {
+            self.schedule.standing = Standing::Missing;
             self.race_anew(now);
         }
         if let Some(probe_at) = self.guard.probe_at() {
@@ -84,8 +75,38 @@ impl Engine {
             }
             return;
         }
-        self.race(now, missing);
+        self.race(now, missing.max(short));
         self.ask_bootstrap(now, missing);
+    }
+
+    /// There are as many connections as wanted. What is in the air may still land if too few of them
+    /// are of our own choice; only once there are enough of those too are the anchors decided, for
+    /// whoever comes to us first must not make us forget them.
+    fn rest_content(&mut self, now: Time, short: usize) {
+        if short == 0 {
+            let racing = [Lane::Memory, Lane::Explore, Lane::Bootstrap];
+            for dial in self.dialer.in_lanes(&racing) {
+                self.cancel(now, dial);
+            }
+        }
+        let before = self.schedule.standing;
+        if before == Standing::Missing {
+            self.dialer.restart(now);
+            let took = self.tally.target_reached(now);
+            self.tell(Event::TargetReached { took });
+        }
+        if short > 0 {
+            self.schedule.standing = Standing::Reached;
+            if before != Standing::Reached {
+                self.schedule.second_opinion_at = now + self.config.discover_every;
+            }
+            self.fill_reserve(now);
+            return;
+        }
+        self.schedule.standing = Standing::Settled;
+        if before != Standing::Settled {
+            self.book.settle_anchors(now, &self.links);
+        }
     }
 
     fn race(&mut self, now: Time, missing: usize) {
@@ -169,7 +190,7 @@ impl Engine {
         }
     }
 
-    fn dial_bootstrap(&mut self, now: Time, anyway: bool) -> bool {
+    pub(super) fn dial_bootstrap(&mut self, now: Time, anyway: bool) -> bool {
         let busy = |peer: &PeerKey| {
             self.links.contains(peer)
                 || self.dialer.is_dialling(peer)
@@ -229,26 +250,19 @@ impl Engine {
     }
 
     fn keep_house(&mut self, now: Time) {
+        let wanted = self.missing() > 0 || self.short() > 0;
         for peer in self.links.no_longer_anchors(now, &self.config) {
             self.book.control(now, &peer, |record| {
                 std::mem::take(&mut record.control.anchor)
             });
         }
-        for peer in self.links.stale(now, &self.config) {
-            let reason = DisconnectReason::Stale;
-            self.outputs.push_back(Output::Disconnect {
-                peer: peer.clone(),
-                reason,
-            });
-            self.disconnected(now, &peer);
-        }
         if now >= self.schedule.check_at {
             self.schedule.check_at = now + self.config.check_every;
-            if self.missing() > 0 {
+            if wanted {
                 self.dialer.reorder();
             }
         }
-        if now >= self.schedule.discover_at && self.missing() > 0 && !self.links.is_empty() {
+        if now >= self.schedule.discover_at && wanted && !self.links.is_empty() {
             self.schedule.discover_at = now + self.config.discover_every;
             self.outputs.push_back(Output::Discover);
         }

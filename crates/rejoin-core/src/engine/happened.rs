@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Engine, Verdict};
+use super::{Engine, Standing, Verdict};
 use crate::{
     address::Address,
     book::{self, Meeting},
@@ -62,15 +62,11 @@ impl Engine {
             kind,
             failures,
         } = connected;
-        if self
-            .book
-            .get(&peer)
-            .is_some_and(|record| record.is_blocked(now))
-        {
+        if let Some(reason) = self.turns_away(now, &peer, direction) {
             if let Direction::Outbound(Some(dial)) = direction {
                 self.not_made(now, dial);
+                self.book.rest(now, &peer, &[], &self.config, &mut self.rng);
             }
-            let reason = DisconnectReason::Blocked;
             self.outputs.push_back(Output::Disconnect { peer, reason });
             return;
         }
@@ -95,27 +91,18 @@ impl Engine {
                 kind,
                 place: self.reach.place(),
             },
+            &self.config,
         );
         self.book.bypassed(now, &peer, &failures);
+        let lane = ours.as_ref().map(|(_, flight)| flight.lane);
+        let known_server = self.book.get(&peer).is_some_and(|it| it.role.bootstrap);
         let link = Link {
-            since: now,
-            heard: now,
-            dialled: (direction != Direction::Inbound).then_some(address),
-            feeler: ours
-                .as_ref()
-                .is_some_and(|(_, flight)| flight.lane == Lane::Feeler),
-            server: ours
-                .as_ref()
-                .is_some_and(|(_, flight)| flight.lane == Lane::Bootstrap)
-                || self
-                    .book
-                    .get(&peer)
-                    .is_some_and(|record| record.role.bootstrap),
+            server: lane == Some(Lane::Bootstrap) || known_server,
+            ..Link::new(now, &address, direction)
         };
         if let Some((dial, flight)) = ours {
             self.landed_well(now, &peer, dial, &flight);
         }
-        let feeler = link.feeler;
         self.links.came_up(&peer, link, &self.config);
         self.answered(now, Some(began));
         let connections = self.links.len();
@@ -129,10 +116,27 @@ impl Engine {
         if connections == 1 {
             self.schedule.discover_at = now;
         }
-        if feeler && self.links.peers() > self.config.target {
+        // A feeler that came through stays if it is needed.
+        let spare = self.links.outbound() > self.config.reserve();
+        if lane == Some(Lane::Feeler) && spare && self.links.peers() > self.config.target {
             let reason = DisconnectReason::FeelerDone;
             self.outputs.push_back(Output::Disconnect { peer, reason });
         }
+    }
+
+    /// Why we do not want this connection, if we do not.
+    fn turns_away(
+        &self,
+        now: Time,
+        peer: &PeerKey,
+        direction: Direction,
+    ) -> Option<DisconnectReason> {
+        let blocked = self.book.get(peer).is_some_and(|it| it.is_blocked(now));
+        if blocked {
+            return Some(DisconnectReason::Blocked);
+        }
+        let room = self.links.has_room(peer, direction, &self.config);
+        (!room).then_some(DisconnectReason::Surplus)
     }
 
     fn landed_well(&mut self, now: Time, peer: &PeerKey, dial: DialId, flight: &Flight) {
@@ -161,15 +165,17 @@ impl Engine {
         let Some(session) = self.links.went_down(peer, now, &self.config) else {
             return;
         };
-        let low = self.config.low_water;
-        if before >= low && self.links.peers() < low {
-            self.hold_back_servers(now);
-        }
+        self.fewer_count(now, before);
         self.book.parted(now, peer, session);
         // Who stayed for a while is welcome back at once, who did not only after a pause.
         if session < self.config.check_every {
             self.book.rest(now, peer, &[], &self.config, &mut self.rng);
+        } else if self.links.live() > 0 {
+            // Who leaves alone may have left others too, and they must not all be back at once.
+            let pause = self.config.reconnect_jitter.mul_f64(self.rng.f64());
+            self.book.pause(now, peer, now + pause);
         }
+        self.exchange.left(peer);
         self.dialer.reorder();
         let connections = self.links.len();
         self.tell(Event::Disconnected {
@@ -181,10 +187,18 @@ impl Engine {
         }
     }
 
+    /// Fewer peers may count than `before`.
+    pub(super) fn fewer_count(&mut self, now: Time, before: usize) {
+        let low = self.config.low_water;
+        if before >= low && self.links.peers() < low {
+            self.hold_back_servers(now);
+        }
+    }
+
     /// From here on the way back is timed and raced anew.
     fn begin_return(&mut self, now: Time) {
         self.tally.restart(now);
-        self.schedule.satisfied = false;
+        self.schedule.standing = Standing::Missing;
         self.race_anew(now);
     }
 
@@ -325,7 +339,8 @@ impl Engine {
         teller: Option<Scope>,
         peers: Vec<(PeerKey, Vec<Address>)>,
     ) {
-        for (peer, addresses) in peers.into_iter().take(self.config.heard_max) {
+        let told: Vec<_> = peers.into_iter().take(self.config.heard_max).collect();
+        for (peer, addresses) in self.trusted_part(told, source) {
             if self.reach.is_me(&peer) {
                 continue;
             }
@@ -342,7 +357,7 @@ impl Engine {
     /// The machine slept, or is somewhere else: old failures mean little, old connections too.
     pub(super) fn woke(&mut self, now: Time) {
         self.guard.reset();
-        self.links.woke(now);
+        self.links.woke(now, &self.config);
         self.book.clear_backoff(now);
         self.sources.clear();
         self.relays.clear();

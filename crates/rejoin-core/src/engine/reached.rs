@@ -25,10 +25,11 @@ impl Engine {
     }
 
     pub(super) fn tested(&mut self, now: Time, address: Address, by: &PeerKey, outcome: Tested) {
-        let dialled = self.links.get(by).and_then(|link| link.dialled.as_ref());
-        let tester = dialled.map(Scope::of);
+        let tester = self.links.get(by).map(|link| link.scope);
         let max = self.config.local_max;
         self.reachable.tested(now, address, tester, outcome, max);
+        // Whoever was not needed a moment ago may be now.
+        self.relays.look_again();
     }
 
     /// Beside the relayed connections to a peer a straight one came up.
@@ -46,20 +47,20 @@ impl Engine {
         }
     }
 
-    pub(super) fn reserved(&mut self, now: Time, relay: &PeerKey) {
+    pub(super) fn slot_kept(&mut self, now: Time, relay: &PeerKey) {
         if self.relays.kept(relay, now) {
             self.book.relayed_us(now, relay);
         }
     }
 
-    pub(super) fn not_reserved(&mut self, now: Time, relay: &PeerKey) {
+    pub(super) fn slot_lost(&mut self, now: Time, relay: &PeerKey) {
         self.relays.failed(relay, now, &self.config, &mut self.rng);
     }
 
     /// Sees to it that there are as many slots as are wanted.
     pub(super) fn keep_slots(&mut self, now: Time) {
         for relay in self.relays.overdue(now, &self.config) {
-            self.not_reserved(now, &relay);
+            self.slot_lost(now, &relay);
             self.outputs.push_back(Output::Release { relay });
         }
         let needed = self.reachable.verdict() == Verdict::No;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rejoin_core::{
     Address, AddressFailure, AddressRecord, Changes, Command, Config, Connected, ConnectionKind,
-    Dial, DialId, Direction, Engine, Event, Failure, Input, Output, PeerKey, PeerRecord, Snapshot,
-    Source, Time, decay::Decayed,
+    Dial, DialId, Direction, DisconnectReason, Engine, Event, Failure, Input, Output, PeerKey,
+    PeerRecord, Snapshot, Source, Time, decay::Decayed,
 };
 
 /// When every test begins.
@@ -143,6 +143,31 @@ impl Node {
         self.connected(key(name), address(999), Direction::Inbound);
     }
 
+    /// Connects a peer we dialled, by no dial of the engine.
+    pub fn reach(&mut self, name: &str) {
+        self.connected(key(name), address(999), Direction::Outbound(None));
+    }
+
+    /// Lets time pass in which those named go on sending something.
+    pub fn pass_talking(&mut self, span: Duration, names: &[&str]) {
+        let end = self.now + span;
+        while self.now < end {
+            self.pass(end.since(self.now).min(SECOND * 15));
+            for name in names {
+                self.tell(Input::Received { peer: key(name) });
+            }
+        }
+    }
+
+    /// Why connections were to be closed, in order.
+    pub fn closed(&self) -> Vec<(String, DisconnectReason)> {
+        let closed = self.others.iter().filter_map(|output| match output {
+            Output::Disconnect { peer, reason } => Some((peer.to_string(), *reason)),
+            _ => None,
+        });
+        closed.collect()
+    }
+
     pub fn command(&mut self, command: Command) {
         self.tell(Input::Command(command));
     }
@@ -196,6 +221,15 @@ pub fn met(name: &str, n: u16, absence: Duration, dial_ms: f32) -> PeerRecord {
     known.last_success = Some(seen);
     known.observed = true;
     known.dial_ms = Some(dial_ms);
+    record.addresses.push(known);
+    record
+}
+
+/// Somebody we only heard of, an hour ago.
+pub fn rumoured(name: &str, n: u16) -> PeerRecord {
+    let heard = START - HOUR;
+    let mut record = PeerRecord::new(key(name), heard);
+    let known = AddressRecord::new(address(n), Source::Swarm, heard);
     record.addresses.push(known);
     record
 }

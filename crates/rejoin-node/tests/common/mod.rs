@@ -32,6 +32,8 @@ pub struct Node {
 
 /// How to start one.
 pub struct Start {
+    /// What runs the program, if not the test itself: a program and its first arguments.
+    shell: Vec<String>,
     data: PathBuf,
     arguments: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Start {
     /// With this data folder, listening there.
     pub fn listening_on(data: impl Into<PathBuf>, address: &str) -> Self {
         let start = Self {
+            shell: Vec::new(),
             data: data.into(),
             arguments: Vec::new(),
         };
@@ -61,12 +64,17 @@ impl Start {
         self
     }
 
+    /// Has it run by another program, such as `ip netns exec …`.
+    pub fn through(self, shell: Vec<String>) -> Self {
+        Self { shell, ..self }
+    }
+
     pub fn knowing(self, other: &str) -> Self {
         self.with("--bootstrap", other)
     }
 
     pub fn spawn(self) -> Node {
-        let mut child = program()
+        let mut child = program_by(&self.shell)
             .args(["up", "--json", "--data"])
             .arg(&self.data)
             .args(&self.arguments)
@@ -192,7 +200,20 @@ impl Drop for Node {
 
 /// The program, without what the environment of the test says.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rejoin"));
+    program_by(&[])
+}
+
+/// The same, run by another program unless that is empty.
+fn program_by(shell: &[String]) -> Command {
+    let program = env!("CARGO_BIN_EXE_rejoin");
+    let mut command = match shell {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
     for name in ["REJOIN_DATA", "REJOIN_STORE", "REJOIN_NETWORK", "RUST_LOG"] {
         command.env_remove(name);
     }
@@ -201,7 +222,12 @@ pub fn program() -> Command {
 
 /// Runs a command on a data folder.
 pub fn run(data: &Path, arguments: &[&str]) -> Output {
-    let mut command = program();
+    run_by(&[], data, arguments)
+}
+
+/// The same, by another program unless that is empty.
+pub fn run_by(shell: &[String], data: &Path, arguments: &[&str]) -> Output {
+    let mut command = program_by(shell);
     command.args(arguments).arg("--data").arg(data);
     command.output().unwrap()
 }

@@ -1,6 +1,6 @@
 //! Others let a failed save block the shutdown or kill the network loop.
 
-use rejoin_sim::Disk;
+use rejoin_sim::{Disk, Sim, shell::COMMIT_TIME};
 
 use crate::seeds::{at_home, each_seed, secs};
 
@@ -18,6 +18,19 @@ fn a_shutdown_does_not_wait_for_a_dead_disk() {
 }
 
 #[test]
+fn a_shutdown_tries_a_failing_disk_once_and_gives_up() {
+    each_seed(20, |seed| {
+        let mut sim = at_home(seed);
+        sim.disk(Disk::Fails);
+        sim.run_for(secs(60));
+        let before = refusals(&sim);
+        let took = sim.shutdown();
+        assert_eq!(refusals(&sim) - before, 1, "tries while stopping");
+        assert!(took <= COMMIT_TIME, "took {took:?}");
+    });
+}
+
+#[test]
 fn lost_peers_are_replaced_while_the_disk_is_dead() {
     for disk in [Disk::Fails, Disk::Hangs] {
         each_seed(20, |seed| {
@@ -32,4 +45,10 @@ fn lost_peers_are_replaced_while_the_disk_is_dead() {
             assert!(took < secs(3), "{disk:?}: took {took:?}");
         });
     }
+}
+
+/// How often the disk refused a commit.
+fn refusals(sim: &Sim) -> usize {
+    let refused = |line: &&str| line.ends_with("not saved");
+    sim.trace().lines().filter(refused).count()
 }

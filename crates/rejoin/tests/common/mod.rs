@@ -51,7 +51,7 @@ pub fn node(key: &Keypair, url: &str) -> Swarm<Behaviour> {
 
 /// A node that is configured in some other way.
 pub fn node_with(key: &Keypair, url: &str, change: impl FnOnce(&mut Config)) -> Swarm<Behaviour> {
-    let mut setup = Setup::new(&key.public());
+    let mut setup = Setup::new(&key);
     setup.seed = 1;
     change(&mut setup.config);
     swarm_of(key, rejoin::open_with(url, setup).unwrap())
@@ -77,6 +77,24 @@ impl Running {
         libp2p::swarm::THandler<B>: Send,
     {
         let address = listen(&mut swarm, "/ip4/127.0.0.1/tcp/0").await;
+        Self::listening(swarm, address)
+    }
+
+    /// A swarm that listens already goes on by itself.
+    pub fn of<B: NetworkBehaviour + Send>(swarm: Swarm<B>) -> Self
+    where
+        B::ToSwarm: std::fmt::Debug,
+        libp2p::swarm::THandler<B>: Send,
+    {
+        let address = swarm.listeners().next().expect("it listens").clone();
+        Self::listening(swarm, address)
+    }
+
+    fn listening<B: NetworkBehaviour + Send>(mut swarm: Swarm<B>, address: Multiaddr) -> Self
+    where
+        B::ToSwarm: std::fmt::Debug,
+        libp2p::swarm::THandler<B>: Send,
+    {
         let peer = *swarm.local_peer_id();
         let task = tokio::spawn(async move {
             loop {
