@@ -322,6 +322,33 @@ impl Book {
         }
     }
 
+    /// A connected peer is reached in another way now, at this address if we dialled it.
+    pub fn rerouted(
+        &mut self,
+        now: Time,
+        key: &PeerKey,
+        dialled: Option<&Address>,
+        kind: ConnectionKind,
+        place: Option<Place>,
+    ) {
+        self.update(now, key, |record| {
+            record.evidence.kind = kind;
+            if let Some(address) = dialled {
+                addresses::add(record, address.clone(), &Source::Own, now);
+                addresses::worked(record, address, now, None, place);
+            }
+            true
+        });
+    }
+
+    /// A relay keeps a slot for us.
+    pub fn relayed_us(&mut self, now: Time, key: &PeerKey) {
+        self.update(now, key, |record| {
+            record.role.relayed_us = Some(now);
+            true
+        });
+    }
+
     /// The last connection to a peer ended after so long.
     pub fn parted(&mut self, now: Time, key: &PeerKey, session: Duration) {
         self.update(now, key, |record| {

@@ -9,7 +9,6 @@ use crate::{
     key::PeerKey,
     memory::MemoryDelta,
     record::{ADDRESSES_MAX, AddressRecord, Evidence, PLACES_MAX, PeerRecord, merge_unknown},
-    time::Time,
 };
 
 /// What a commit carries.
@@ -127,7 +126,7 @@ impl PeerDelta {
             return ours.clone();
         };
         // Facts that are not stamped one by one follow whoever dealt with the peer last.
-        let ours_is_newer = last_touched(ours) >= last_touched(&saved);
+        let ours_is_newer = ours.last_touched() >= saved.last_touched();
         let (newer, older) = if ours_is_newer {
             (ours, &saved)
         } else {
@@ -154,6 +153,7 @@ impl PeerDelta {
             .put_into(&mut merged.evidence);
         merged.evidence.latency_ms = newer.evidence.latency_ms.or(older.evidence.latency_ms);
         merged.role.bootstrap |= older.role.bootstrap;
+        merged.role.relayed_us = newer.role.relayed_us.max(older.role.relayed_us);
         let decided = if older.control.decided > newer.control.decided {
             &older.control
         } else {
@@ -178,20 +178,6 @@ impl PeerDelta {
         merge_unknown(&mut merged.unknown, &older.unknown);
         merged
     }
-}
-
-/// When anything was last learned of a peer.
-fn last_touched(record: &PeerRecord) -> Time {
-    [
-        record.last_seen,
-        record.last_connected,
-        record.last_disconnected,
-        record.last_failed,
-        record.demoted,
-    ]
-    .into_iter()
-    .flatten()
-    .fold(record.first_seen.max(record.control.decided), Time::max)
 }
 
 fn merge_addresses(newer: &[AddressRecord], older: &[AddressRecord]) -> Vec<AddressRecord> {
@@ -245,7 +231,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{record::Ban, source::Source};
+    use crate::{record::Ban, source::Source, time::Time};
 
     const fn t(ms: u64) -> Time {
         Time::from_millis(1_000_000 + ms)

@@ -79,6 +79,13 @@ pub struct Config {
     /// How long an open breaker stays open at most.
     pub breaker_max: Duration,
 
+    /// Relays that keep a slot for us at most, while nobody can reach us directly.
+    pub relays_max: usize,
+    /// How long a relay may take to give us a slot.
+    pub relay_answer_within: Duration,
+    /// How often a relay is looked for while one is wanted and none is known.
+    pub relay_look_every: Duration,
+
     /// How often the number of connections is compared with `low_water`.
     pub check_every: Duration,
     /// How often hearsay is tested with a short dial while connections suffice.
@@ -241,6 +248,10 @@ impl Default for Config {
             breaker_failures: 5,    // as in the usual circuit breakers
             breaker_min: MINUTE,    // an operator restarts a server in about that
             breaker_max: HOUR,      // a server gone for a day is asked 24 times
+
+            relays_max: 2, // one may go at any time; every further one costs somebody a slot
+            relay_answer_within: Duration::from_secs(20), // a slow dial, a handshake, a slow answer
+            relay_look_every: Duration::from_secs(10), // looks at everybody in memory
 
             check_every: Duration::from_secs(30), // guess: twice a minute is cheap
             feeler_every: MINUTE * 2,             // Bitcoin Core: two minutes

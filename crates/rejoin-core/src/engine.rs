@@ -4,13 +4,14 @@
 //! asks each what is due. It keeps no facts of its own beside a few deadlines.
 //!
 //! Here are its surface and its parts; what each input changes stands in `happened`, what peers tell
-//! each other in `exchanged`, what the user wants in `wanted`, what is due in `due`, how sources are
-//! asked in `asking`, which connections last in `upkeep`.
+//! each other in `exchanged`, what the user wants in `wanted`, how others reach us in `reached`, what
+//! is due in `due`, how sources are asked in `asking`, which connections last in `upkeep`.
 
 mod asking;
 mod due;
 mod exchanged;
 mod happened;
+mod reached;
 mod upkeep;
 mod wanted;
 
@@ -32,7 +33,9 @@ use crate::{
     outage::OutageGuard,
     output::{Event, Output, Timeout},
     reach::Reach,
+    reachable::Reachable,
     record::{PeerRecord, Pool},
+    relays::Relays,
     reputation,
     retention::PruneReport,
     scene::Scene,
@@ -67,6 +70,8 @@ pub struct Engine {
     exchange: Exchange,
     guard: OutageGuard<Verdict>,
     reach: Reach,
+    reachable: Reachable,
+    relays: Relays,
     tally: Tally,
     schedule: Schedule,
     outputs: VecDeque<Output>,
@@ -148,6 +153,8 @@ impl Engine {
             sources,
             exchange: Exchange::new(talk),
             guard: OutageGuard::default(),
+            reachable: Reachable::default(),
+            relays: Relays::default(),
             tally: Tally::default(),
             outputs: VecDeque::new(),
         };
@@ -174,7 +181,11 @@ impl Engine {
         self.schedule.naming = matches!(&input, Input::Command(command) if names(command));
         match input {
             Input::Tick => {}
-            Input::Connected(connected) => self.connected(now, connected),
+            Input::Connected(connected) => {
+                self.note_visit(&connected);
+                self.connected(now, connected);
+            }
+            Input::Rerouted(rerouted) => self.rerouted(now, rerouted),
             Input::Disconnected { peer } => self.disconnected(now, &peer),
             Input::DialFailed { dial, failures } => self.dial_failed(now, dial, failures),
             Input::DialNotMade { dial } => self.not_made(now, dial),
@@ -218,9 +229,17 @@ impl Engine {
                 self.reach.set_place(place);
                 self.dialer.reorder();
                 if elsewhere {
+                    self.reachable.moved();
                     self.woke(now);
                 }
             }
+            Input::Tested {
+                address,
+                by,
+                outcome,
+            } => self.tested(now, address, &by, outcome),
+            Input::Reserved { relay } => self.slot_kept(now, &relay),
+            Input::NotReserved { relay } => self.slot_lost(now, &relay),
             Input::Woke => self.woke(now),
             Input::Command(command) => self.command(now, command),
             Input::Loaded(peers) => self.load(now, peers, 0),
@@ -284,6 +303,7 @@ impl Engine {
             self.trim_at()
                 .and_then(|at| due(at, "connections to be closed, being too many")),
             self.exchange.timeout(self.links.is_empty()),
+            self.slots_timeout(now),
         ]
         .into_iter()
         .fold(None, Timeout::earlier)
@@ -304,6 +324,7 @@ impl Engine {
             numbers: self.numbers(),
             sources: self.sources.status(now, &self.config),
             storage: self.book.unsaved().status(),
+            reach: self.reach_status(),
             waiting_for: self.poll_timeout().map(|timeout| timeout.reason),
         }
     }
@@ -437,6 +458,10 @@ impl Engine {
         assert!(
             self.links.len() <= self.config.connections_max,
             "more connections tracked than allowed"
+        );
+        assert!(
+            self.relays.len() <= self.config.relays_max,
+            "more relays than allowed"
         );
         assert!(
             self.schedule.stopping.is_none() || self.dialer.is_empty(),

@@ -21,6 +21,9 @@ pub enum Input {
     Tick,
     /// The first authenticated connection to a peer is up. Further ones are not reported.
     Connected(Connected),
+    /// A peer that was connected through relays only is connected straight now, beside them or in
+    /// their place.
+    Rerouted(Rerouted),
     /// The last connection to a peer is gone.
     Disconnected {
         /// Who.
@@ -119,6 +122,27 @@ pub enum Input {
         /// What names this place, such as the gateway's address, in bytes; `None` where unknown.
         place: Option<Vec<u8>>,
     },
+    /// A peer tried to reach us at an address of ours, as we had asked it to.
+    Tested {
+        /// Which address.
+        address: Address,
+        /// Who tried.
+        by: PeerKey,
+        /// What came of it.
+        outcome: Tested,
+    },
+    /// A relay keeps a slot for us, as [`Reserve`](crate::Output::Reserve) asked for. May be told
+    /// more than once.
+    Reserved {
+        /// Which.
+        relay: PeerKey,
+    },
+    /// A relay keeps no slot for us: it refused, could not be reached, or the slot is lost. Not to
+    /// be reported for a slot the engine released.
+    NotReserved {
+        /// Which.
+        relay: PeerKey,
+    },
     /// The machine slept, or its network came back: old failures mean little.
     Woke,
     /// The user wants something.
@@ -160,6 +184,26 @@ pub struct Connected {
     pub kind: ConnectionKind,
     /// Addresses that failed before this one worked.
     pub failures: Vec<AddressFailure>,
+}
+
+/// A straight connection to a peer that had only relayed ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rerouted {
+    /// Who.
+    pub peer: PeerKey,
+    /// The address we dialled; `None` if the peer dialled us.
+    pub dialled: Option<Address>,
+    /// How it reaches the peer.
+    pub kind: ConnectionKind,
+}
+
+/// What came of a try to reach us from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tested {
+    /// It led to us.
+    Reached,
+    /// It did not.
+    Failed,
 }
 
 /// Who began a connection.
@@ -254,6 +298,13 @@ pub enum Command {
     },
     /// Something else to ask for peers.
     AddDirectory(Directory),
+    /// A relay the user wants to be reached through, whether others can reach us directly or not.
+    AddRelay {
+        /// Who.
+        relay: PeerKey,
+        /// Where.
+        address: Address,
+    },
     /// Never forget this peer, and try it first.
     Pin(PeerKey),
     /// Treat it like any other again.

@@ -28,7 +28,9 @@ pub mod output;
 mod placement;
 mod queue;
 pub mod reach;
+mod reachable;
 pub mod record;
+mod relays;
 pub mod reputation;
 pub mod retention;
 mod rumours;
@@ -53,18 +55,20 @@ pub use directory::{Directory, DirectoryError};
 pub use engine::{Engine, Snapshot};
 pub use input::{
     AddressFailure, Command, Connected, Deed, Direction, Failure, Identified, Input, QuestionId,
-    Word,
+    Rerouted, Tested, Word,
 };
 pub use key::{PeerKey, PeerKeyError};
 pub use memory::{Memory, MemoryDelta};
 pub use netgroup::Netgroup;
-pub use output::{AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Rumour, Timeout};
+pub use output::{
+    AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Reserve, Rumour, Timeout,
+};
 pub use reach::{LocalNetwork, Scope};
 pub use record::{AddressRecord, Ban, ConnectionKind, Evidence, PeerRecord, Pool, Severity};
 pub use reputation::Consequence;
 pub use score::Explanation;
 pub use signed::{Envelope, SignedPeer};
 pub use source::Source;
-pub use status::{DialTrace, Numbers, Status};
+pub use status::{DialTrace, Numbers, ReachStatus, RelayStatus, Status, TestStatus};
 pub use survival::SurvivalCounts;
 pub use time::Time;

@@ -147,6 +147,20 @@ impl Links {
         true
     }
 
+    /// A peer is reached in another way now, at this address if we dialled it. Whoever came to us
+    /// stays one we did not choose. Says whether it is connected.
+    pub fn rerouted(&mut self, key: &PeerKey, dialled: Option<Address>) -> bool {
+        let Some(link) = self.up.get_mut(key) else {
+            return false;
+        };
+        if let Some(address) = dialled {
+            link.group = Netgroup::of(&address);
+            link.scope = Scope::of(&address);
+            link.dialled = link.dialled.is_some().then_some(address);
+        }
+        true
+    }
+
     /// A peer told us about itself.
     pub fn told(&mut self, told: &Identified, config: &Config) {
         if let Some(link) = self.up.get_mut(&told.peer) {

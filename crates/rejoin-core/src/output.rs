@@ -29,6 +29,15 @@ pub enum Output {
     /// Write this to the store and answer with [`Input::Committed`](crate::Input::Committed). There
     /// is at most one unanswered.
     Commit(Changes),
+    /// Ask a relay for a slot, so that others reach us through it, and answer with
+    /// [`Input::Reserved`](crate::Input::Reserved) or
+    /// [`Input::NotReserved`](crate::Input::NotReserved).
+    Reserve(Reserve),
+    /// Give a slot back, or stop asking for it.
+    Release {
+        /// Whose.
+        relay: PeerKey,
+    },
     /// Sign these addresses as ours and answer with [`Input::Signed`](crate::Input::Signed). Whoever
     /// has no key leaves it; then nobody is told of us.
     Sign(Vec<Address>),
@@ -83,6 +92,15 @@ pub struct Dial {
     pub addresses: Vec<Address>,
     /// Why it is made.
     pub lane: Lane,
+}
+
+/// A slot to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// Which relay.
+    pub relay: PeerKey,
+    /// Where it is, if we are not connected with it.
+    pub address: Address,
 }
 
 /// Why a dial is made.

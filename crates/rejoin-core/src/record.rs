@@ -233,6 +233,9 @@ pub struct Role {
     /// It relays for others.
     #[serde(default, skip_serializing_if = "is_default")]
     pub relay: bool,
+    /// When it last gave us a slot, so that others could reach us through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relayed_us: Option<Time>,
     /// The protocols it speaks, at most [`PROTOCOLS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protocols: Vec<Text<128>>,
@@ -365,6 +368,20 @@ impl PeerRecord {
         }
     }
 
+    /// When anything was last learned of it.
+    pub fn last_touched(&self) -> Time {
+        [
+            self.last_seen,
+            self.last_connected,
+            self.last_disconnected,
+            self.last_failed,
+            self.demoted,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.first_seen.max(self.control.decided), Time::max)
+    }
+
     /// The record of one address.
     pub fn address(&self, address: &Address) -> Option<&AddressRecord> {
         self.addresses
@@ -397,6 +414,7 @@ impl PeerRecord {
             &mut self.last_disconnected,
             &mut self.last_failed,
             &mut self.demoted,
+            &mut self.role.relayed_us,
         ] {
             time.as_mut().map(&mut clamp);
         }

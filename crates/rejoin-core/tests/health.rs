@@ -285,6 +285,26 @@ fn the_young_the_pinned_and_those_of_our_own_choice_stay() {
 }
 
 #[test]
+fn a_relay_that_keeps_a_slot_for_us_stays() {
+    let config = Config {
+        connections_high: 16,
+        connections_low: 16,
+        ..Config::default()
+    };
+    let mut node = crowded_at(config);
+    let (relay, address) = (key("eve9"), address(9));
+    node.command(Command::AddRelay {
+        relay: relay.clone(),
+        address,
+    });
+    node.tell(Input::Reserved { relay });
+    node.pass(SECOND * 31);
+    assert!(node.engine.connections() <= 16);
+    assert!(node.engine.is_connected(&key("eve9")));
+    assert!(!node.engine.is_connected(&key("eve8")));
+}
+
+#[test]
 fn a_bootstrap_server_stays_while_it_is_needed() {
     let config = Config {
         target: 8,

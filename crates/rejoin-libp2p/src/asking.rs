@@ -6,7 +6,7 @@ use std::{net::IpAddr, time::Duration};
 use libp2p::{Multiaddr, PeerId, identify, ping};
 use rejoin_core::{
     Address, AddressError, AskId, Choice, Command, Deed, DialTrace, Directory, Explanation,
-    Failure, Input, LocalNetwork, PeerKey, PeerRecord, Purpose, Severity, Source, Status,
+    Failure, Input, LocalNetwork, PeerKey, PeerRecord, Purpose, Severity, Source, Status, Tested,
     retention::PruneReport,
 };
 
@@ -183,6 +183,32 @@ impl Behaviour {
         if let Some(input) = self.translator.on_ping(event) {
             self.tell(input);
         }
+    }
+
+    /// Passes on that a peer, asked to, tried to reach us at an address of ours: what AutoNAT finds
+    /// out. While nobody reaches us, slots at relays are asked for; that takes the relay client of
+    /// libp2p in the swarm.
+    pub fn tested(&mut self, address: Multiaddr, by: PeerId, outcome: Tested) {
+        // One that is too long to be kept is not worth telling.
+        if let Ok((address, _)) = Address::split(address) {
+            let by = by.into();
+            self.tell(Input::Tested {
+                address,
+                by,
+                outcome,
+            });
+        }
+    }
+
+    /// Names a relay through which we want to be reached, whether others can come straight or not.
+    ///
+    /// # Errors
+    /// If the address is too long, or nothing but a name.
+    pub fn add_relay(&mut self, relay: PeerId, address: Multiaddr) -> Result<(), AddressError> {
+        let (address, _) = Address::split(address)?;
+        let relay = relay.into();
+        self.command(Command::AddRelay { relay, address });
+        Ok(())
     }
 
     /// Takes in a round of gossip that this neighbour published. Not to be forwarded: tell gossipsub to

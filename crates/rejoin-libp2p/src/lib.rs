@@ -16,10 +16,12 @@ mod keep_alive;
 mod pex;
 mod senses;
 mod shelf;
+mod slots;
 mod surroundings;
 mod talk;
 mod timer;
 mod translator;
+mod turns;
 mod way;
 mod word;
 

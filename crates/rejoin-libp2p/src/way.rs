@@ -7,13 +7,27 @@ use libp2p::{
     core::{ConnectedPoint, Endpoint},
     multiaddr::Protocol,
 };
-use rejoin_core::{Address, ConnectionKind, PeerKey, record::ADDRESSES_MAX};
+use rejoin_core::{Address, ConnectionKind, PeerKey, Scope, record::ADDRESSES_MAX};
 
 /// The address at the other end, without the peer's own name. A connection is never passed over
 /// because its address is too long or has no words: it then comes from nowhere, and the engine does
 /// not remember nowhere.
 pub(crate) fn address_of(endpoint: &ConnectedPoint) -> Address {
     stripped(endpoint.get_remote_address()).unwrap_or_else(nowhere)
+}
+
+/// How far away the other end is; behind a relay it is as far as the relay.
+pub(crate) fn scope_of(endpoint: &ConnectedPoint) -> Scope {
+    let way = match endpoint {
+        // Who comes through a relay has no address but a name.
+        ConnectedPoint::Listener { local_addr, .. } if endpoint.is_relayed() => local_addr,
+        ConnectedPoint::Dialer { .. } | ConnectedPoint::Listener { .. } => {
+            endpoint.get_remote_address()
+        }
+    };
+    let to_host = |part: &Protocol<'_>| !matches!(part, Protocol::P2p(_) | Protocol::P2pCircuit);
+    let host = way.iter().take_while(to_host).collect();
+    stripped(&host).map_or(Scope::Nowhere, |host| Scope::of(&host))
 }
 
 /// An address without the peer's own name; `None` if nothing is left or it is too long.
@@ -74,7 +88,6 @@ fn nowhere() -> Address {
 #[cfg(test)]
 mod tests {
     use libp2p::{PeerId, core::transport::PortUse};
-    use rejoin_core::Scope;
 
     use super::*;
 
@@ -112,6 +125,21 @@ mod tests {
     fn a_dialler_that_listens_has_punched_a_hole() {
         let endpoint = dialled("/ip4/1.2.3.4/tcp/80", Endpoint::Listener);
         assert_eq!(kind_of(&endpoint), ConnectionKind::HolePunched);
+    }
+
+    #[test]
+    fn behind_a_relay_a_peer_is_as_far_as_the_relay() {
+        let (alice, relay) = (PeerId::random(), PeerId::random());
+        let circuit = format!("/ip4/10.0.0.1/tcp/80/p2p/{relay}/p2p-circuit");
+        let there = dialled(&circuit, Endpoint::Dialer);
+        assert_eq!(scope_of(&there), Scope::Private);
+        let came = ConnectedPoint::Listener {
+            local_addr: circuit.parse().unwrap(),
+            send_back_addr: format!("/p2p/{alice}").parse().unwrap(),
+        };
+        assert_eq!(scope_of(&came), Scope::Private);
+        let straight = dialled("/ip4/1.2.3.4/tcp/80", Endpoint::Dialer);
+        assert_eq!(scope_of(&straight), Scope::Public);
     }
 
     #[test]

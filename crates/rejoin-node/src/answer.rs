@@ -6,6 +6,12 @@ use rejoin_core::{Lane, retention::PruneReport, score};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::{
+    checkup::{Checkup, NodeState},
+    diagnosis::{self, Known},
+    finding::{Finding, Level, Subject},
+};
+
 /// What a question got.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
@@ -18,6 +24,7 @@ pub enum Answer {
     Connect(ConnectAnswer),
     Done(DoneAnswer),
     Prune(PruneAnswer),
+    Doctor(Box<DoctorAnswer>),
 }
 
 /// What a node knows of itself beside its memory.
@@ -203,6 +210,47 @@ pub struct FateAnswer {
     pub because: String,
 }
 
+/// How healthy everything is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DoctorAnswer {
+    /// No finding is trouble.
+    pub well: bool,
+    pub running: bool,
+    /// Whether others can reach us; `null` without a node.
+    pub reach: Option<ReachAnswer>,
+    pub transports: Vec<TransportAnswer>,
+    pub findings: Vec<FindingAnswer>,
+}
+
+/// Each `yes`, `no` or `not-yet`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReachAnswer {
+    pub internet: String,
+    pub lan: String,
+    /// Relays that keep a slot for us.
+    pub relays: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransportAnswer {
+    pub transport: String,
+    pub addresses: Vec<String>,
+    /// `yes`, `no` or `not-yet`.
+    pub reached: String,
+}
+
+/// One finding. What else its `code` carries stands beside it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FindingAnswer {
+    pub code: String,
+    pub subject: Subject,
+    pub level: Level,
+    pub what: String,
+    pub remedy: Option<String>,
+    #[serde(flatten)]
+    pub facts: serde_json::Map<String, Value>,
+}
+
 fn ms(time: Option<Time>) -> Option<u64> {
     time.map(Time::as_millis)
 }
@@ -318,6 +366,78 @@ impl DialAnswer {
             began: trace.began.as_millis(),
             ended: ms(trace.ended),
             outcome: trace.outcome.into(),
+        }
+    }
+}
+
+impl DoctorAnswer {
+    pub fn new(checkup: &Checkup) -> Self {
+        let findings: Vec<_> = diagnosis::diagnose(checkup)
+            .iter()
+            .map(FindingAnswer::new)
+            .collect();
+        let node = match &checkup.node {
+            NodeState::Runs(node) => Some(node),
+            NodeState::Stopped | NodeState::Silent { .. } => None,
+        };
+        Self {
+            well: findings.iter().all(|it| it.level < Level::Trouble),
+            running: !matches!(checkup.node, NodeState::Stopped),
+            reach: node.map(|node| ReachAnswer {
+                internet: known(diagnosis::from_internet(node)),
+                lan: known(diagnosis::from_lan(node)),
+                relays: diagnosis::relays(node),
+            }),
+            transports: node.map_or(Vec::new(), |node| {
+                let transports = diagnosis::transports(node).into_iter();
+                transports.map(TransportAnswer::new).collect()
+            }),
+            findings,
+        }
+    }
+}
+
+fn known(known: Known) -> String {
+    match known {
+        Known::Yes => "yes",
+        Known::No => "no",
+        Known::NotYet => "not-yet",
+    }
+    .into()
+}
+
+impl TransportAnswer {
+    fn new(listening: diagnosis::Listening) -> Self {
+        Self {
+            transport: listening.transport.to_string(),
+            addresses: listening
+                .addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            reached: known(listening.reached),
+        }
+    }
+}
+
+impl FindingAnswer {
+    fn new(finding: &Finding) -> Self {
+        let mut facts = match serde_json::to_value(finding) {
+            Ok(Value::Object(facts)) => facts,
+            Ok(_) | Err(_) => serde_json::Map::new(),
+        };
+        let code = facts.remove("code");
+        Self {
+            code: code
+                .as_ref()
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .into(),
+            subject: finding.subject(),
+            level: finding.level(),
+            what: finding.what(),
+            remedy: finding.remedy().map(Into::into),
+            facts,
         }
     }
 }

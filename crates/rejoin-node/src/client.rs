@@ -83,6 +83,7 @@ impl Client {
                 self.get(&format!("peers/{}/why", quoted(peer)), what.as_slice())
             }
             Question::Timeline => self.get("timeline", &[]),
+            Question::Doctor => self.get("doctor", &[]),
             Question::Connect(target) => {
                 let to = match target {
                     Target::Known(name) => name.clone(),

@@ -4,34 +4,38 @@
 use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Duration};
 
 use libp2p::{
-    Multiaddr, PeerId, Swarm, core::transport::ListenerId, futures::StreamExt, gossipsub, identify,
-    kad, mdns, multiaddr::Protocol, swarm::SwarmEvent,
+    Multiaddr, PeerId, Swarm, autonat, core::transport::ListenerId, futures::StreamExt, gossipsub,
+    identify, kad, mdns, multiaddr::Protocol, swarm::SwarmEvent, upnp,
 };
 use rejoin::{
     Behaviour, Choice, Command, Config, Consequence, DialTrace, Event, Explanation, PeerKey,
     PeerRecord, Purpose, Setup, Source, Status, Time,
 };
 use rejoin_core::{
+    Tested,
     record::ADDRESSES_MAX,
     retention::{Fate, PruneReport},
 };
 use rejoin_libp2p::now;
+use rejoin_store::Notice;
 use tokio::sync::mpsc;
 
 use crate::{
-    answer::{Answer, ConnectAnswer, NodeFacts},
+    answer::{Answer, ConnectAnswer, DoctorAnswer, NodeFacts},
     api::{Ask, Door},
+    checkup::{self, Checkup, Disk, Memory, NodeState, Router, Running},
     connects::{Awaited, Connects, Reply},
     failure::Failure,
     identity,
     lookout::{Here, Lookout},
     mind::{self, Mind},
-    network::{self, Network, NetworkEvent},
+    network::{self, Extras, Network, NetworkEvent},
     news::{News, Printer, Started},
     ports::Ports,
     print,
     question::{Question, Target},
     refusal::Refusal,
+    relaying,
     settings::NodeSettings,
     signals::Signals,
     sources::Questions,
@@ -88,6 +92,10 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
 struct Daemon {
     swarm: Swarm<Network>,
     facts: NodeFacts,
+    /// What the doctor wants to know beside all that.
+    notices: Vec<Notice>,
+    repaired: usize,
+    router: Router,
     /// Which listener came of which wish.
     listeners: HashMap<ListenerId, Multiaddr>,
     ports: Ports,
@@ -131,14 +139,23 @@ impl Daemon {
             store_problem: problem,
         };
         let (lookout, here) = Lookout::begin();
+        // Whom nobody outside this machine can reach needs no router.
+        let beyond = settings.listen.iter().any(|address| !is_local(address));
+        let extras = Extras {
+            upnp: settings.upnp && beyond,
+            relay_server: settings.relay_server,
+            ..settings.sources.extras
+        };
         let mut daemon = Self {
-            swarm: network::swarm(
-                keypair.clone(),
-                &settings.network,
-                memory,
-                settings.sources.extras,
-            )?,
+            swarm: network::swarm(keypair.clone(), &settings.network, memory, extras)?,
             facts,
+            notices: notices.clone(),
+            repaired: 0,
+            router: match (extras.upnp, beyond) {
+                (true, _) => Router::Asked,
+                (false, true) => Router::Forbidden,
+                (false, false) => Router::NotAsked,
+            },
             listeners: HashMap::new(),
             ports: Ports::load(&place.folder),
             connects: Connects::default(),
@@ -189,7 +206,16 @@ impl Daemon {
 
     fn listen(&mut self) -> Result<(), Failure> {
         let mut refusal = String::from("nothing");
+        let mut relayed = false;
         for wanted in self.settings.listen.clone() {
+            if let Some((relay, address)) = relaying::relay_in(&wanted) {
+                // That it is kept, and asked again, is the engine's business.
+                match self.memory().add_relay(relay, address) {
+                    Ok(()) => relayed = true,
+                    Err(error) => print::aside(&format!("the relay {wanted} is left out: {error}")),
+                }
+                continue;
+            }
             let as_last_time = self.ports.last(&wanted);
             let listener = as_last_time
                 .and_then(|address| self.swarm.listen_on(address).ok())
@@ -206,7 +232,7 @@ impl Daemon {
                 }
             }
         }
-        if self.listeners.is_empty() {
+        if self.listeners.is_empty() && !relayed {
             return Err(Failure::NoListener(refusal));
         }
         Ok(())
@@ -229,6 +255,8 @@ impl Daemon {
             SwarmEvent::Behaviour(NetworkEvent::Memory(event)) => self.on_memory(event),
             SwarmEvent::Behaviour(NetworkEvent::Identify(event)) => self.on_identify(&event),
             SwarmEvent::Behaviour(NetworkEvent::Kad(event)) => self.on_kad(event),
+            SwarmEvent::Behaviour(NetworkEvent::Autonat(event)) => self.on_autonat(event),
+            SwarmEvent::Behaviour(NetworkEvent::Upnp(event)) => self.on_upnp(&event),
             SwarmEvent::Behaviour(NetworkEvent::Gossip(event)) => self.on_gossip(event),
             SwarmEvent::Behaviour(NetworkEvent::Rendezvous(event)) => {
                 self.questions.rendezvous.on_event(event, now());
@@ -241,6 +269,7 @@ impl Daemon {
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 let gone = self.with_my_name(address);
                 self.facts.listening.retain(|known| *known != gone);
+                self.show_relay();
                 self.lookout.look_again();
             }
             SwarmEvent::ConnectionEstablished {
@@ -305,7 +334,10 @@ impl Daemon {
                     out_for_ms: until.map(|until| millis(until.since(now()))),
                 });
             }
-            Event::Repaired { values } => self.tell(News::Repaired { values }),
+            Event::Repaired { values } => {
+                self.repaired = self.repaired.saturating_add(values);
+                self.tell(News::Repaired { values });
+            }
             Event::Gossip { message } => self.gossip(message),
             Event::Consult {
                 ask,
@@ -376,6 +408,46 @@ impl Daemon {
         }
     }
 
+    /// Somebody tried to reach us at an address of ours.
+    fn on_autonat(&mut self, event: autonat::v2::client::Event) {
+        let outcome = match event.result {
+            Ok(()) => Tested::Reached,
+            Err(_) => Tested::Failed,
+        };
+        self.memory()
+            .tested(event.tested_addr, event.server, outcome);
+    }
+
+    fn on_upnp(&mut self, event: &upnp::Event) {
+        self.router = match event {
+            upnp::Event::NewExternalAddr { .. } => Router::Opened,
+            upnp::Event::ExpiredExternalAddr { .. } => Router::Asked,
+            upnp::Event::GatewayNotFound => Router::Absent,
+            upnp::Event::NonRoutableGateway => Router::Shadowed,
+        };
+    }
+
+    /// A relay offers itself once it has addresses at which others reach it. Whoever made us one
+    /// says that they do, so nobody has to try first.
+    fn show_relay(&mut self) {
+        if !self.settings.relay_server {
+            return;
+        }
+        let listening: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
+        let shown = relaying::reached_by(&listening);
+        let external: Vec<Multiaddr> = self.swarm.external_addresses().cloned().collect();
+        for gone in listening.iter().filter(|it| !shown.contains(it)) {
+            if external.contains(gone) {
+                self.swarm.remove_external_address(gone);
+            }
+        }
+        for address in shown {
+            if !external.contains(&address) {
+                self.swarm.add_external_address(address);
+            }
+        }
+    }
+
     /// Tells our neighbours. Where there are none yet, the next round finds some.
     fn gossip(&mut self, message: Vec<u8>) {
         let topic = network::gossip_topic(&self.settings.network);
@@ -430,9 +502,13 @@ impl Daemon {
         }
         let local = !self.settings.listen_chosen && is_local(&address);
         let address = self.with_my_name(address);
+        if self.facts.listening.contains(&address) {
+            return; // a relay has renewed its slot
+        }
         if self.facts.listening.len() < LISTENING_MAX {
             self.facts.listening.push(address.clone());
         }
+        self.show_relay();
         self.tell(News::Listening { address, local });
         self.lookout.look_again();
     }
@@ -444,15 +520,64 @@ impl Daemon {
     }
 
     fn with_my_name(&self, address: Multiaddr) -> String {
-        address.with(Protocol::P2p(self.me())).to_string()
+        // A circuit comes with it.
+        let named = address.with_p2p(self.me());
+        named.unwrap_or_else(|address| address).to_string()
     }
 
     fn answer(&mut self, question: &Question, reply: Reply) {
         if let Question::Connect(target) = question {
             return self.connect(target, reply);
         }
+        if let Question::Doctor = question {
+            return self.see_doctor(reply);
+        }
         let answer = mind::answer(self, question, now());
         let _ = reply.send(answer); // whoever asked may be gone
+    }
+
+    /// The disk is looked at beside the loop: it may be the one that is ill.
+    fn see_doctor(&self, reply: Reply) {
+        let mut checkup = self.checkup();
+        let place = self.settings.place.clone();
+        tokio::task::spawn_blocking(move || {
+            checkup.disk = Disk::look(&place);
+            let answer = Answer::Doctor(Box::new(DoctorAnswer::new(&checkup)));
+            let _ = reply.send(Ok(answer)); // whoever asked may be gone
+        });
+    }
+
+    fn checkup(&self) -> Checkup {
+        let status = self.status();
+        let storage = status.storage;
+        let tests_others = |record: &&PeerRecord| {
+            let mut protocols = record.role.protocols.iter();
+            protocols.any(|it| **it == *network::TESTS_ADDRESSES)
+        };
+        let connected = self.swarm.connected_peers();
+        let memory = &self.swarm.behaviour().memory;
+        let testers = connected.filter_map(|peer| memory.peer(*peer));
+        Checkup {
+            now: now(),
+            program_from: checkup::program_from(),
+            node: NodeState::Runs(Box::new(Running {
+                listening: self.swarm.listeners().cloned().collect(),
+                external: self.swarm.external_addresses().cloned().collect(),
+                router: self.router,
+                testers: testers.filter(tests_others).count(),
+                status,
+            })),
+            memory: Memory {
+                problem: self.facts.store_problem.clone(),
+                notices: self.notices.clone(),
+                unsaved: storage.unsaved,
+                saved: storage.saved,
+                failures: storage.failures,
+                newest: checkup::newest(memory.peers()),
+                repaired: self.repaired,
+            },
+            disk: Disk::default(),
+        }
     }
 
     fn connect(&mut self, target: &Target, reply: Reply) {

@@ -27,7 +27,9 @@ pub trait Mind {
     fn command(&mut self, command: Command);
 }
 
-/// Answers what can be answered at once; that is everything but [`Question::Connect`].
+/// Answers what can be answered at once, out of the memory alone: everything but
+/// [`Question::Connect`], which takes a running node, and [`Question::Doctor`], who looks at the
+/// disk too.
 ///
 /// # Errors
 /// If nobody, or more than one, is called like that.
@@ -59,7 +61,7 @@ pub fn answer(mind: &mut impl Mind, question: &Question, now: Time) -> Result<An
             since: mind.status().numbers.since.as_millis(),
             dials: mind.timeline().map(DialAnswer::new).collect(),
         }),
-        Question::Connect(_) => return Err(Refusal::NotRunning),
+        Question::Connect(_) | Question::Doctor => return Err(Refusal::NotRunning),
         Question::Forget(name) => decide(mind, name, "forgotten", None, Command::Forget)?,
         Question::Pin { peer, undo: false } => decide(mind, peer, "pinned", None, Command::Pin)?,
         Question::Pin { peer, undo: true } => decide(mind, peer, "unpinned", None, Command::Unpin)?,

@@ -1,23 +1,23 @@
 //! What a node is made of: transports and behaviours, put together. What they do with each other is
-//! in `daemon`.
+//! in `daemon`, the limits of a relay in `relaying`.
 
 use std::{num::NonZeroUsize, time::Duration};
 
 use gossipsub::IdentTopic;
 use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _,
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _, autonat,
     connection_limits::{self, ConnectionLimits},
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
-    dns, gossipsub, identify,
+    dcutr, dns, gossipsub, identify,
     identity::Keypair,
     kad::{self, BucketInserts, store::MemoryStore},
-    mdns, noise, quic,
+    mdns, noise, quic, relay,
     rendezvous::{client, server},
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
-    tcp, websocket, yamux,
+    tcp, upnp, websocket, yamux,
 };
 
-use crate::sources::rendezvous;
+use crate::{relaying, sources::rendezvous};
 
 /// Everything this node speaks.
 #[derive(NetworkBehaviour)]
@@ -35,6 +35,17 @@ pub struct Network {
     rendezvous_server: Toggle<server::Behaviour>,
     /// Finds neighbours on the local network, and is found by them.
     mdns: Toggle<mdns::tokio::Behaviour>,
+    /// Has our addresses tried by others, and tries theirs.
+    pub autonat: autonat::v2::client::Behaviour,
+    pub autonat_server: autonat::v2::server::Behaviour,
+    /// Asks the router to let others in.
+    pub upnp: Toggle<upnp::tokio::Behaviour>,
+    /// Is reached, and reaches others, through relays.
+    pub relay_client: relay::client::Behaviour,
+    /// Relays for others.
+    pub relay_server: Toggle<relay::Behaviour>,
+    /// Opens the way straight to whom a relay has led.
+    pub dcutr: dcutr::Behaviour,
     /// Remembers, and dials.
     pub memory: rejoin::Behaviour,
 }
@@ -48,6 +59,10 @@ pub struct Extras {
     pub rendezvous_server: bool,
     /// Find neighbours.
     pub mdns: bool,
+    /// Ask the router, by multicast on the LAN.
+    pub upnp: bool,
+    /// Relay for others.
+    pub relay_server: bool,
 }
 
 /// Connections at most: ten times what a node of the largest `--target` usually has, and well below
@@ -64,6 +79,9 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Peers a search asks at once. Kademlia's usual three are easily all dead after an outage of many,
 /// and then a search stands still until the transport gives up on them.
 const PARALLELISM: NonZeroUsize = NonZeroUsize::new(8).expect("it is not zero");
+
+/// By this protocol a peer says that it tries the addresses of others (AutoNAT v2).
+pub const TESTS_ADDRESSES: &str = "/libp2p/autonat/2/dial-request";
 
 /// Why a swarm cannot be put together. All of it is a fault of this program, not of its user.
 #[derive(Debug, thiserror::Error)]
@@ -92,8 +110,9 @@ pub fn swarm(
     memory: rejoin::Behaviour,
     extras: Extras,
 ) -> Result<Swarm<Network>, NetworkError> {
-    let transport = transport(&keypair)?;
     let me = keypair.public().to_peer_id();
+    let (over_relays, relay_client) = relay::client::new(me);
+    let transport = transport(&keypair, over_relays)?;
     let behaviour = Network {
         limits: connection_limits::Behaviour::new(
             ConnectionLimits::default()
@@ -112,6 +131,12 @@ pub fn swarm(
         rendezvous: rendezvous::client_of(&keypair, extras.rendezvous),
         rendezvous_server: rendezvous::server_of(extras.rendezvous_server),
         mdns: neighbours(me, extras.mdns),
+        autonat: autonat::v2::client::Behaviour::default(),
+        autonat_server: autonat::v2::server::Behaviour::default(),
+        upnp: extras.upnp.then(upnp::tokio::Behaviour::default).into(),
+        relay_client,
+        relay_server: extras.relay_server.then(|| relaying::server(me)).into(),
+        dcutr: dcutr::Behaviour::new(me),
         memory,
     };
     let built = SwarmBuilder::with_existing_identity(keypair)
@@ -194,7 +219,10 @@ fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
     kad
 }
 
-fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
+fn transport(
+    keypair: &Keypair,
+    over_relays: relay::client::Transport,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let names = Names::of_this_system();
     let noise = noise::Config::new(keypair)?;
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
@@ -205,6 +233,12 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Netwo
         .timeout(HANDSHAKE_MAX)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let over_quic = quic::tokio::Transport::new(quic::Config::new(keypair))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let over_relays = over_relays
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise.clone())
+        .multiplex(yamux::Config::default())
+        .timeout(HANDSHAKE_MAX)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let over_websocket = websocket::Config::new(names.resolve(tcp()))
         .upgrade(Version::V1Lazy)
@@ -218,7 +252,10 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Netwo
             .or_transport(over_quic)
             .map(|either, _| either.into_inner()),
     );
-    Ok(over_websocket
+    // The way to a relay may be any of the others, so circuits stand first.
+    Ok(over_relays
+        .or_transport(over_websocket)
+        .map(|either, _| either.into_inner())
         .or_transport(by_name)
         .map(|either, _| either.into_inner())
         .boxed())

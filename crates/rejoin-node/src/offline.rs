@@ -5,11 +5,12 @@ use rejoin::{
     Choice, Command, Config, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Snapshot,
     Status, Time,
 };
-use rejoin_core::{Engine, Input, Output, retention::PruneReport};
+use rejoin_core::{Engine, Event, Input, Output, retention::PruneReport};
 use rejoin_store::{Notice, PeerStore, StoreError};
 
 use crate::{
     answer::{Answer, NodeFacts},
+    checkup::{self, Memory},
     failure::Failure,
     identity,
     mind::{self, Mind},
@@ -56,13 +57,15 @@ impl Offline {
             store: place.store.clone(),
             ..NodeFacts::default()
         };
+        let mut notices = opened.notice;
+        notices.extend(store.repairs().notice());
         let offline = Self {
             engine: Engine::new(config, snapshot, now, 0),
             store,
             facts,
             now,
         };
-        Ok((offline, opened.notice))
+        Ok((offline, notices))
     }
 
     /// Answers, and saves what the answer changed.
@@ -76,6 +79,23 @@ impl Offline {
             self.save()?;
         }
         Ok(answer)
+    }
+
+    /// The state of the memory, for the doctor.
+    pub fn health(mut self, notices: Vec<Notice>) -> Memory {
+        let outputs = std::iter::from_fn(|| self.engine.poll_output());
+        let repaired = outputs
+            .map(|output| match output {
+                Output::Event(Event::Repaired { values }) => values,
+                _ => 0,
+            })
+            .sum();
+        Memory {
+            notices,
+            newest: checkup::newest(self.engine.peers()),
+            repaired,
+            ..Memory::default()
+        }
     }
 
     fn save(&mut self) -> Result<(), StoreError> {

@@ -49,15 +49,20 @@ pub enum Question {
         /// Only say whom.
         dry_run: bool,
     },
+    /// What is wrong, and what can be done about it?
+    Doctor,
 }
 
 impl Question {
     /// Whether answering it changes the memory.
     pub fn is_change(&self) -> bool {
         match self {
-            Self::Status | Self::Peers(_) | Self::Peer(_) | Self::Why { .. } | Self::Timeline => {
-                false
-            }
+            Self::Status
+            | Self::Peers(_)
+            | Self::Peer(_)
+            | Self::Why { .. }
+            | Self::Timeline
+            | Self::Doctor => false,
             Self::Prune { dry_run } => !dry_run,
             Self::Connect(_)
             | Self::Forget(_)

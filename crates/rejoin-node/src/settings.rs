@@ -43,6 +43,7 @@ Exit codes:
   2  the command line makes no sense
   3  another node runs on the same data folder
   4  no peer, or more than one, has the given name
+  5  the doctor found trouble
   130, 143  a second Ctrl-C or SIGTERM cut the leaving short";
 
 /// Where things lie.
@@ -115,6 +116,8 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Say whether we can be reached, what is wrong, and what to do about it
+    Doctor,
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -187,7 +190,7 @@ impl From<PeersArgs> for Query {
 
 #[derive(Args, Debug)]
 pub struct UpArgs {
-    /// Listen here; may be repeated [default: TCP, QUIC and WebSocket on every interface]
+    /// Listen here, or through a relay at …/p2p-circuit; may be repeated [default: TCP, QUIC and WebSocket on every interface]
     #[arg(long, value_name = "MULTIADDR", action = ArgAction::Append)]
     listen: Vec<Multiaddr>,
     /// Others reach this node here, such as through a port the router forwards; may be repeated
@@ -198,6 +201,12 @@ pub struct UpArgs {
     /// Connections wanted
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
     target: u16,
+    /// Relay for others, who cannot be reached otherwise; takes a node that can be reached
+    #[arg(long)]
+    relay_server: bool,
+    /// Do not ask the router, by UPnP, to let others in
+    #[arg(long)]
+    no_upnp: bool,
     /// Network to live in; networks with different names do not mix
     #[arg(long, value_name = "NAME", default_value = "main", value_parser = network, env = "REJOIN_NETWORK")]
     network: String,
@@ -227,6 +236,10 @@ pub struct NodeSettings {
     pub sources: SourceSettings,
     /// Connections wanted.
     pub target: usize,
+    /// Relay for others.
+    pub relay_server: bool,
+    /// The router may be asked to let others in.
+    pub upnp: bool,
     /// The network's name.
     pub network: String,
 }
@@ -266,6 +279,8 @@ impl UpArgs {
             listen_chosen,
             external: self.external,
             target: self.target.into(),
+            relay_server: self.relay_server,
+            upnp: !self.no_upnp,
             network: self.network,
         }
     }
@@ -321,6 +336,7 @@ mod tests {
         assert_eq!(node.listen.len(), 6);
         assert!(!node.listen_chosen);
         assert_eq!(node.target, rejoin::Config::default().target);
+        assert!(node.upnp && !node.relay_server);
         assert_eq!(node.network, "main");
         assert_eq!(node.place.store, "sqlite:/tmp/x/peers.db");
     }
@@ -340,6 +356,8 @@ mod tests {
             "seed.example:6",
             "--target",
             "3",
+            "--relay-server",
+            "--no-upnp",
         ]);
         assert!(node.place.folder.path().is_absolute());
         assert_eq!(node.place.store, "memory:");
@@ -352,6 +370,7 @@ mod tests {
             .collect();
         assert_eq!(bootstrap, ["/ip4/1.2.3.4/tcp/5", "/dns/seed.example/tcp/6"]);
         assert_eq!(node.target, 3);
+        assert!(node.relay_server && !node.upnp);
     }
 
     #[test]

@@ -180,6 +180,8 @@ impl Sim {
                 directory,
                 within,
             } => self.consult(ask, directory, within),
+            // Nobody in this world says that it relays, so nobody is ever asked to.
+            Output::Reserve(_) | Output::Release { .. } => {}
             Output::Discover => self.discover(),
             // The peers of this world speak of nobody.
             Output::AskPeers { peer, .. } => self.soon(Input::PeersNotTold { peer }),

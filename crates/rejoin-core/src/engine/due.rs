@@ -23,6 +23,7 @@ impl Engine {
             self.trim(now);
             self.give_up_questions(now);
             self.fill_up(now);
+            self.keep_slots(now);
             self.keep_house(now);
             self.keep_company(now);
         }

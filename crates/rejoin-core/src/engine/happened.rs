@@ -394,6 +394,7 @@ impl Engine {
         self.links.woke(now, &self.config);
         self.book.clear_backoff(now);
         self.sources.clear();
+        self.relays.clear();
         for dial in
             self.dialer
                 .in_lanes(&[Lane::Memory, Lane::Explore, Lane::Bootstrap, Lane::Feeler])

@@ -30,6 +30,11 @@ impl Engine {
                     .add_server(Kind::Manual, peer, address, breaker, &self.config);
             }
             Command::AddDirectory(directory) => self.add_directory(now, directory),
+            Command::AddRelay { relay, address } => {
+                self.book
+                    .introduce(now, &relay, address.clone(), &Source::Manual);
+                self.relays.name(relay, address);
+            }
             Command::Pin(peer) => self
                 .book
                 .decide(now, &peer, |control| control.pinned = true),
@@ -111,6 +116,9 @@ impl Engine {
     pub(super) fn shutdown(&mut self, now: Time) {
         let failures = self.book.unsaved().status().failures;
         self.schedule.stopping.get_or_insert(failures);
+        for relay in self.relays.release_all() {
+            self.outputs.push_back(Output::Release { relay });
+        }
         for dial in self.dialer.in_lanes(&Lane::ALL) {
             self.cancel(now, dial);
         }

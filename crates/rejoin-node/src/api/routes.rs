@@ -68,6 +68,7 @@ pub fn all(asks: Asks) -> Router {
         .route("/peers/{peer}", get(peer))
         .route("/peers/{peer}/why", get(why))
         .route("/timeline", get(timeline))
+        .route("/doctor", get(doctor))
         .route("/prune", get(prune_dry_run).post(prune))
         .route("/connect", post(connect))
         .route("/forget", post(forget))
@@ -107,6 +108,10 @@ async fn why(
 
 async fn timeline(State(asks): State<Asks>) -> Response {
     put(asks, Ok(Question::Timeline)).await
+}
+
+async fn doctor(State(asks): State<Asks>) -> Response {
+    put(asks, Ok(Question::Doctor)).await
 }
 
 async fn prune_dry_run(State(asks): State<Asks>) -> Response {

@@ -2,6 +2,7 @@
 
 mod block;
 mod connect;
+mod doctor;
 mod forget;
 mod peers;
 mod pin;
@@ -47,6 +48,7 @@ pub fn run(line: CommandLine) -> Result<ExitCode, Failure> {
         Command::Pin { who, undo } => pin::run(&place.settle()?, who.peer, undo, json)?,
         Command::Block { who, span, .. } => block::run(&place.settle()?, who.peer, span, json)?,
         Command::Prune { dry_run } => prune::run(&place.settle()?, dry_run, json)?,
+        Command::Doctor => return doctor::run(&place.settle()?, json),
         Command::Completions { shell } => {
             let mut command = CommandLine::command();
             let mut script = Vec::new();

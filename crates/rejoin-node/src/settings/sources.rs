@@ -69,6 +69,7 @@ impl SourceArgs {
             rendezvous: !self.rendezvous.is_empty(),
             rendezvous_server: self.rendezvous_server,
             mdns: !self.no_mdns && listen.iter().any(|it| !is_loopback(it)),
+            ..Extras::default()
         };
         let directories = names.chain(self.rendezvous).chain(self.peers_url);
         SourceSettings {

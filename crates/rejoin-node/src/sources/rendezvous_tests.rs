@@ -86,7 +86,7 @@ impl Peer {
         let extras = Extras {
             rendezvous: !server,
             rendezvous_server: server,
-            mdns: false,
+            ..Extras::default()
         };
         let mut setup = Setup::new(&keypair);
         setup.config.target = 0; // nobody dials by itself

@@ -59,14 +59,14 @@ impl Start {
         self
     }
 
-    /// Has it run by another program, such as `ip netns exec …`.
-    pub fn through(self, shell: Vec<String>) -> Self {
-        Self { shell, ..self }
-    }
-
     pub fn flag(mut self, flag: &str) -> Self {
         self.arguments.push(flag.into());
         self
+    }
+
+    /// Has it run by another program, such as `ip netns exec …`.
+    pub fn through(self, shell: Vec<String>) -> Self {
+        Self { shell, ..self }
     }
 
     pub fn knowing(self, other: &str) -> Self {
