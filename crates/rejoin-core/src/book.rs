@@ -13,8 +13,9 @@ use crate::{
     addresses,
     backoff::Backoff,
     changes::{Changes, Counts, PeerDelta},
+    choose::{self, Choice},
     config::Config,
-    decay::{self, Decayed},
+    decay::{self, Decayed, Penalty},
     hosts,
     input::{AddressFailure, Deed, Failure, Identified},
     key::PeerKey,
@@ -24,6 +25,7 @@ use crate::{
     placement::{Placement, Slot, Teller},
     reach::Reach,
     record::{ADDRESSES_MAX, ConnectionKind, Control, PROTOCOLS_MAX, PeerRecord, Place, Pool},
+    reputation::{self, Judgement},
     retention::{self, Fate, PruneReport},
     score,
     signed::SignedPeer,
@@ -109,16 +111,12 @@ impl Book {
     /// The `k` proven peers of the highest rank, the best first.
     pub fn best(&self, k: usize) -> Vec<&PeerRecord> {
         let proven = self.iter().filter(|record| record.pool() == Pool::Proven);
-        let mut ranked: Vec<_> = proven.map(|record| (score::rank(record), record)).collect();
-        let better = |a: &(f64, &PeerRecord), b: &(f64, &PeerRecord)| {
-            b.0.total_cmp(&a.0).then_with(|| a.1.key.cmp(&b.1.key))
-        };
-        if k < ranked.len() {
-            ranked.select_nth_unstable_by(k, better);
-            ranked.truncate(k);
-        }
-        ranked.sort_by(better);
-        ranked.into_iter().map(|(_, record)| record).collect()
+        let ranked = proven.map(|record| Choice {
+            worth: score::rank(record),
+            record,
+        });
+        let best = choose::highest(ranked, k).into_iter();
+        best.map(|choice| choice.record).collect()
     }
 
     /// How many there are.
@@ -324,6 +322,33 @@ impl Book {
         }
     }
 
+    /// A connected peer is reached in another way now, at this address if we dialled it.
+    pub fn rerouted(
+        &mut self,
+        now: Time,
+        key: &PeerKey,
+        dialled: Option<&Address>,
+        kind: ConnectionKind,
+        place: Option<Place>,
+    ) {
+        self.update(now, key, |record| {
+            record.evidence.kind = kind;
+            if let Some(address) = dialled {
+                addresses::add(record, address.clone(), &Source::Own, now);
+                addresses::worked(record, address, now, None, place);
+            }
+            true
+        });
+    }
+
+    /// A relay keeps a slot for us.
+    pub fn relayed_us(&mut self, now: Time, key: &PeerKey) {
+        self.update(now, key, |record| {
+            record.role.relayed_us = Some(now);
+            true
+        });
+    }
+
     /// The last connection to a peer ended after so long.
     pub fn parted(&mut self, now: Time, key: &PeerKey, session: Duration) {
         self.update(now, key, |record| {
@@ -469,32 +494,34 @@ impl Book {
         });
     }
 
-    /// The application judged what a peer did.
-    pub fn judged(&mut self, now: Time, key: &PeerKey, deed: Deed) {
-        if !self.entries.contains_key(key) {
-            return;
+    /// Writes down what a peer did, and returns what comes of it; `None` if the peer is unknown.
+    pub fn judged(
+        &mut self,
+        now: Time,
+        key: &PeerKey,
+        deed: Deed,
+        config: &Config,
+    ) -> Option<Judgement> {
+        let judgement = reputation::judge(self.get(key)?, deed, now, config);
+        self.grow(now, key, &judgement.grown);
+        self.update(now, key, |record| {
+            record.control.banned = judgement.ban.or(record.control.banned);
+            judgement.ban.is_some()
+        });
+        Some(judgement)
+    }
+
+    /// Holds nothing against a peer any more.
+    pub fn forgive(&mut self, now: Time, key: &PeerKey) {
+        let held = self.get(key).map(|record| record.evidence.misbehaviour);
+        if let Some(held) = held.filter(|held| !held.is_zero()) {
+            // An increment like any other, so that what other processes hold against it stays.
+            let forgiven = Counts {
+                misbehaviour: Penalty::new(-held.value(now), now),
+                ..Counts::default()
+            };
+            self.grow(now, key, &forgiven);
         }
-        let once = |weight: f64| Decayed::new(weight, now);
-        let grown = match deed {
-            Deed::TransferOk {
-                bytes_in,
-                bytes_out,
-            } => Counts {
-                transfers_ok: once(1.0),
-                bytes_in,
-                bytes_out,
-                ..Counts::default()
-            },
-            Deed::TransferFailed => Counts {
-                transfers_failed: once(1.0),
-                ..Counts::default()
-            },
-            Deed::InvalidData(severity) => Counts {
-                invalid_data: once(severity.weight()),
-                ..Counts::default()
-            },
-        };
-        self.grow(now, key, &grown);
     }
 
     /// Learns from one dial of a remembered peer how long peers live.
@@ -505,12 +532,14 @@ impl Book {
         self.unsaved.learn(now, &learned);
     }
 
-    /// Writes down what the user decided about a peer, who may be unknown so far.
+    /// Writes down what the user decided about a peer, who may be unknown so far. That ends whatever
+    /// we had decided ourselves.
     pub fn decide(&mut self, now: Time, key: &PeerKey, decision: impl FnOnce(&mut Control)) {
         self.entry(now, key);
         self.update(now, key, |record| {
             decision(&mut record.control);
             record.control.decided = now;
+            record.control.banned = None;
             true
         });
     }
@@ -563,8 +592,10 @@ impl Book {
 
     /// Remembers the breaker of a source.
     pub fn set_breaker(&mut self, now: Time, source: Text<640>, breaker: Backoff) {
-        self.memory.sources.insert(source, breaker);
-        self.unsaved.touch_memory(now);
+        if self.memory.sources.get(&source) != Some(&breaker) {
+            self.memory.sources.insert(source, breaker);
+            self.unsaved.touch_memory(now);
+        }
     }
 
     /// Whether a host may be dialled, or has failed too often lately.
@@ -719,7 +750,7 @@ pub fn blames_peer(failure: Failure) -> bool {
 /// Hearsay that gives its seat to fresher hearsay.
 fn is_worthless(held: &PeerRecord, now: Time, config: &Config) -> bool {
     let once = std::iter::once(held);
-    if held.control.pinned || held.is_blocked(now) {
+    if held.control.pinned || held.is_blocked_by_user(now) {
         return false; // what the user decided, hearsay cannot undo
     }
     held.addresses.is_empty()

@@ -5,11 +5,10 @@
 //! one holds. So any number of processes can share one memory, in any order.
 
 use crate::{
-    decay::Decayed,
+    decay::{Decayed, Penalty},
     key::PeerKey,
     memory::MemoryDelta,
     record::{ADDRESSES_MAX, AddressRecord, Evidence, PLACES_MAX, PeerRecord, merge_unknown},
-    time::Time,
 };
 
 /// What a commit carries.
@@ -61,6 +60,8 @@ pub struct Counts {
     pub transfers_failed: Decayed,
     /// See [`Evidence::invalid_data`].
     pub invalid_data: Decayed,
+    /// See [`Evidence::misbehaviour`]. Less than nothing where the user forgave.
+    pub misbehaviour: Penalty,
     /// See [`Evidence::bytes_in`].
     pub bytes_in: u64,
     /// See [`Evidence::bytes_out`].
@@ -79,6 +80,7 @@ impl Counts {
             transfers_ok: self.transfers_ok.plus(other.transfers_ok),
             transfers_failed: self.transfers_failed.plus(other.transfers_failed),
             invalid_data: self.invalid_data.plus(other.invalid_data),
+            misbehaviour: self.misbehaviour.plus(other.misbehaviour),
             bytes_in: self.bytes_in.saturating_add(other.bytes_in),
             bytes_out: self.bytes_out.saturating_add(other.bytes_out),
         }
@@ -94,6 +96,7 @@ impl Counts {
             transfers_ok: evidence.transfers_ok,
             transfers_failed: evidence.transfers_failed,
             invalid_data: evidence.invalid_data,
+            misbehaviour: evidence.misbehaviour,
             bytes_in: evidence.bytes_in,
             bytes_out: evidence.bytes_out,
         }
@@ -108,6 +111,8 @@ impl Counts {
         evidence.transfers_ok = self.transfers_ok;
         evidence.transfers_failed = self.transfers_failed;
         evidence.invalid_data = self.invalid_data;
+        // Two processes may forgive the same points.
+        evidence.misbehaviour = self.misbehaviour.at_least_zero();
         evidence.bytes_in = self.bytes_in;
         evidence.bytes_out = self.bytes_out;
     }
@@ -121,7 +126,7 @@ impl PeerDelta {
             return ours.clone();
         };
         // Facts that are not stamped one by one follow whoever dealt with the peer last.
-        let ours_is_newer = last_touched(ours) >= last_touched(&saved);
+        let ours_is_newer = ours.last_touched() >= saved.last_touched();
         let (newer, older) = if ours_is_newer {
             (ours, &saved)
         } else {
@@ -148,6 +153,7 @@ impl PeerDelta {
             .put_into(&mut merged.evidence);
         merged.evidence.latency_ms = newer.evidence.latency_ms.or(older.evidence.latency_ms);
         merged.role.bootstrap |= older.role.bootstrap;
+        merged.role.relayed_us = newer.role.relayed_us.max(older.role.relayed_us);
         let decided = if older.control.decided > newer.control.decided {
             &older.control
         } else {
@@ -157,6 +163,12 @@ impl PeerDelta {
         merged.control.trusted = decided.trusted;
         merged.control.blocked_until = decided.blocked_until;
         merged.control.decided = decided.decided;
+        // What the user decides lifts a ban, what another process saves does not.
+        merged.control.banned = [newer.control.banned, older.control.banned]
+            .into_iter()
+            .flatten()
+            .filter(|ban| ban.since > merged.control.decided)
+            .max_by_key(|ban| ban.until);
         for (name, note) in &older.metadata {
             merged
                 .metadata
@@ -166,20 +178,6 @@ impl PeerDelta {
         merge_unknown(&mut merged.unknown, &older.unknown);
         merged
     }
-}
-
-/// When anything was last learned of a peer.
-fn last_touched(record: &PeerRecord) -> Time {
-    [
-        record.last_seen,
-        record.last_connected,
-        record.last_disconnected,
-        record.last_failed,
-        record.demoted,
-    ]
-    .into_iter()
-    .flatten()
-    .fold(record.first_seen.max(record.control.decided), Time::max)
 }
 
 fn merge_addresses(newer: &[AddressRecord], older: &[AddressRecord]) -> Vec<AddressRecord> {
@@ -233,7 +231,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::source::Source;
+    use crate::{record::Ban, source::Source, time::Time};
 
     const fn t(ms: u64) -> Time {
         Time::from_millis(1_000_000 + ms)
@@ -302,6 +300,51 @@ mod tests {
         seen_later.last_seen = Some(t(99));
         let merged = delta(&seen_later, Counts::default()).onto(Some(pinned));
         assert!(merged.control.pinned, "seeing a peer is no decision");
+    }
+
+    fn banned(since: Time, until: Time) -> PeerRecord {
+        let mut record = alice();
+        record.control.banned = Some(Ban { since, until });
+        record
+    }
+
+    #[test]
+    fn mistake_13_a_ban_outlives_what_others_save_and_a_pin_outlives_a_ban() {
+        let fresh = delta(&alice(), Counts::default());
+        let saved = banned(t(5), t(90));
+        assert!(fresh.onto(Some(saved.clone())).is_blocked(t(6)));
+
+        let both = delta(&banned(t(6), t(50)), Counts::default()).onto(Some(saved.clone()));
+        assert_eq!(both.blocked_until(t(6)), Some(t(90)), "the longer one");
+
+        let mut pinned = alice();
+        pinned.control.pinned = true;
+        pinned.control.decided = t(7);
+        for merged in [
+            delta(&pinned, Counts::default()).onto(Some(saved.clone())),
+            delta(&saved, Counts::default()).onto(Some(pinned.clone())),
+        ] {
+            assert!(merged.control.pinned && !merged.is_blocked(t(8)));
+        }
+        let again = delta(&banned(t(8), t(90)), Counts::default()).onto(Some(pinned));
+        assert!(again.control.pinned && again.is_blocked(t(9)));
+    }
+
+    #[test]
+    fn misbehaviour_adds_up_and_is_forgiven_once() {
+        let points = |points: f64| Counts {
+            misbehaviour: Penalty::new(points, t(0)),
+            ..Counts::default()
+        };
+        let mut saved = alice();
+        saved.evidence.misbehaviour = Penalty::new(30.0, t(0));
+        let held = |record: &PeerRecord| record.evidence.misbehaviour.latest();
+        let more = delta(&saved, points(4.0)).onto(Some(saved.clone()));
+        assert_eq!(held(&more), 34.0);
+        let forgiven = delta(&saved, points(-30.0));
+        let once = forgiven.onto(Some(more));
+        assert_eq!(held(&once), 4.0, "what we did not know of stays");
+        assert_eq!(held(&forgiven.onto(Some(once))), 0.0);
     }
 
     #[test]

@@ -59,7 +59,16 @@ pub struct Config {
     pub bootstrap_head_start: Duration,
     /// Places in the air kept free for whom bootstrap servers name, once these are asked.
     pub news_reserve: usize,
-    /// Bootstrap sources known.
+    /// How long each kind of sources has before the next one is asked too, and each DNS name,
+    /// rendezvous server or URL before the next of its kind.
+    pub source_head_start: Duration,
+    /// Questions to sources of one kind under way at once.
+    pub consults_max: usize,
+    /// How long such a question may take.
+    pub consult_timeout: Duration,
+    /// A source that has answered is not asked again before this.
+    pub consult_every: Duration,
+    /// Sources known.
     pub sources_max: usize,
     /// Bootstrap servers dialled at once.
     pub bootstrap_dials_max: usize,
@@ -69,6 +78,13 @@ pub struct Config {
     pub breaker_min: Duration,
     /// How long an open breaker stays open at most.
     pub breaker_max: Duration,
+
+    /// Relays that keep a slot for us at most, while nobody can reach us directly.
+    pub relays_max: usize,
+    /// How long a relay may take to give us a slot.
+    pub relay_answer_within: Duration,
+    /// How often a relay is looked for while one is wanted and none is known.
+    pub relay_look_every: Duration,
 
     /// How often the number of connections is compared with `low_water`.
     pub check_every: Duration,
@@ -86,10 +102,10 @@ pub struct Config {
     pub sleep_gap: Duration,
     /// A sign of life is written down if the last one written down is older than this.
     pub seen_every: Duration,
+    /// A connection over which nothing came for so long sleeps: it counts no more.
+    pub sleeps_after: Duration,
     /// A connection over which nothing came for so long is dead.
     pub stale_after: Duration,
-    /// A browser's connection over which nothing came for so long sleeps: it counts no more.
-    pub browser_sleeps_after: Duration,
     /// A browser's connection over which nothing came for so long is dead.
     pub browser_stale_after: Duration,
     /// A connection from before a sleep of our own machine that stays silent for so long afterwards
@@ -99,6 +115,11 @@ pub struct Config {
     pub reconnect_jitter: Duration,
     /// A lost connection stops being an anchor after this, if others stayed up.
     pub anchor_grace: Duration,
+
+    /// How long a peer stays out that misbehaved so much that it was sent away.
+    pub sent_away_for: Duration,
+    /// How long a peer stays out that misbehaved so much that it was banned.
+    pub banned_for: Duration,
 
     /// Silent dials in a row, with nothing connected, after which the fault must be ours.
     pub outage_after: usize,
@@ -217,12 +238,20 @@ impl Default for Config {
             hosts_max: 1_024,  // as many as there is hearsay
 
             bootstrap_head_start: Duration::from_secs(1), // three slow handshakes
-            news_reserve: 8,        // as many as we want; wind tunnel: 4 are too few
-            sources_max: 64,        // ten times what networks ship
+            news_reserve: 8, // as many as we want; wind tunnel: 4 are too few
+            source_head_start: Duration::from_millis(500), // a server is connected, or DNS has answered
+            consults_max: 4,                               // three may hang
+            consult_timeout: Duration::from_secs(10),      // TLS and 256 KiB over a bad mobile line
+            consult_every: MINUTE,                         // lists change by the hour
+            sources_max: 64,                               // ten times what networks ship
             bootstrap_dials_max: 2, // one may be dead; a thousand nodes must not dial them all
             breaker_failures: 5,    // as in the usual circuit breakers
             breaker_min: MINUTE,    // an operator restarts a server in about that
             breaker_max: HOUR,      // a server gone for a day is asked 24 times
+
+            relays_max: 2, // one may go at any time; every further one costs somebody a slot
+            relay_answer_within: Duration::from_secs(20), // a slow dial, a handshake, a slow answer
+            relay_look_every: Duration::from_secs(10), // looks at everybody in memory
 
             check_every: Duration::from_secs(30), // guess: twice a minute is cheap
             feeler_every: MINUTE * 2,             // Bitcoin Core: two minutes
@@ -232,12 +261,15 @@ impl Default for Config {
             save_timeout: MINUTE,                 // a disk that needs longer will not answer
             sleep_gap: MINUTE,                    // the shell never naps longer than 30 s
             seen_every: Duration::from_secs(30),  // a score does not change by less
-            stale_after: MINUTE * 3,              // twelve pings
-            browser_sleeps_after: Duration::from_secs(75), // Chrome wakes hidden tabs each minute
-            browser_stale_after: MINUTE * 5,      // guess: who looks elsewhere for longer is gone
-            wake_grace: Duration::from_secs(20),  // libp2p pings every 15 s
+            sleeps_after: Duration::from_secs(75), // five pings; Chrome wakes hidden tabs each minute
+            stale_after: MINUTE * 3,               // twelve pings
+            browser_stale_after: MINUTE * 5,       // guess: who looks elsewhere for longer is gone
+            wake_grace: Duration::from_secs(20),   // libp2p pings every 15 s
             reconnect_jitter: Duration::from_secs(2), // a thousand clients: one every 2 ms
-            anchor_grace: MINUTE,                 // links of one outage die within about a minute
+            anchor_grace: MINUTE,                  // links of one outage die within about a minute
+
+            sent_away_for: MINUTE * 10, // by then half of what was held against it is gone
+            banned_for: HOUR,           // by then no more than a sixty-fourth of it is left
 
             outage_after: 24, // with nine in ten dead and half of those refusing: one in 10,000
             unreachable_after: 12, // a first burst

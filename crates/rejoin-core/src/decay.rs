@@ -7,24 +7,35 @@ use serde::{Deserialize, Serialize};
 use crate::time::Time;
 
 /// How long evidence takes to weigh half as much: a peer gone for a month may have a new owner,
-/// machine or line. A constant and not a setting, since processes that share one store add up each
-/// other's counts and must fade them alike.
-pub const HALF_LIFE: Duration = Duration::from_secs(30 * 86_400);
+/// machine or line.
+pub const HALF_LIFE: Duration = Duration::from_secs(HALF_LIFE_S);
+const HALF_LIFE_S: u64 = 30 * 86_400;
+
+/// A count that fades over days: what a peer is like.
+pub type Decayed = Fading<HALF_LIFE_S>;
+
+/// A count that fades over minutes: what is held against a peer just now. Half of it is gone after
+/// ten minutes, as in Lighthouse's peer scores: a bug that was noticed is mended by then, an attack
+/// is not over.
+pub type Penalty = Fading<600>;
 
 /// A count whose past weighs less the longer it is gone: it halves once per half-life.
+///
+/// The half-life is a part of the type and not a setting, since processes that share one store add
+/// up each other's counts and must fade them alike.
 ///
 /// This is exponential *forward decay* (Cormode, Shkapenyuk, Srivastava and Xu, "Forward Decay: A
 /// Practical Time Decay Model for Streaming Systems", ICDE 2009): the stored value stands still
 /// until something happens, two counts made by two processes simply add up, and the ratio of two
 /// counts does not depend on when one looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Decayed {
+pub struct Fading<const HALF_LIFE_S: u64> {
     /// The count as it stood at `at`.
     value: f64,
     at: Time,
 }
 
-impl Decayed {
+impl<const HALF_LIFE_S: u64> Fading<HALF_LIFE_S> {
     /// A count of `value` made at `at`.
     pub fn new(value: f64, at: Time) -> Self {
         Self { value, at }
@@ -43,7 +54,7 @@ impl Decayed {
     /// The count as of `now`. A `now` before its last change reads as that change: a clock set back
     /// must not make the past larger.
     pub fn value(self, now: Time) -> f64 {
-        self.value * factor(now.since(self.at))
+        self.value * left(now.since(self.at), HALF_LIFE_S)
     }
 
     /// Counts `amount` more at `now`.
@@ -59,6 +70,15 @@ impl Decayed {
         Self {
             value: self.value(at) + other.value(at),
             at,
+        }
+    }
+
+    /// The same, but never less than nothing: what was taken away twice is no credit.
+    #[must_use]
+    pub fn at_least_zero(self) -> Self {
+        Self {
+            value: self.value.max(0.0),
+            ..self
         }
     }
 
@@ -79,9 +99,13 @@ impl Decayed {
     }
 }
 
-/// What is left of one after `span`.
+/// What is left of one after `span`, by the half-life of [`Decayed`].
 pub fn factor(span: Duration) -> f64 {
-    (-span.as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2()
+    left(span, HALF_LIFE_S)
+}
+
+fn left(span: Duration, half_life_s: u64) -> f64 {
+    (-span.as_secs_f64() / half_life_s as f64).exp2()
 }
 
 /// Follows a measured time with the weight of TCP's smoothed round-trip time (RFC 6298: 1/8).
@@ -107,6 +131,20 @@ mod tests {
         assert_eq!(count.value(start + HALF_LIFE * 3), 1.0);
         count.add(1.0, start + HALF_LIFE * 3);
         assert_eq!(count.latest(), 2.0);
+    }
+
+    #[test]
+    fn a_penalty_halves_in_ten_minutes_and_is_gone_after_a_week() {
+        let start = Time::from_millis(1_000_000);
+        let held = Penalty::new(8.0, start);
+        assert_eq!(held.value(start + Duration::from_secs(600)), 4.0);
+        assert_eq!(held.value(start + HALF_LIFE), 0.0);
+        assert_eq!(held.plus(Penalty::new(-9.0, start)).latest(), -1.0);
+        assert!(
+            held.plus(Penalty::new(-9.0, start))
+                .at_least_zero()
+                .is_zero()
+        );
     }
 
     #[test]

@@ -9,12 +9,16 @@
 //! `queue`, who may be dialled at all in `scene`; whether to race, and what a result means for the
 //! records, is decided in the engine.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use fastrand::Rng;
 
 use crate::{
     address::Address,
+    config::Config,
     key::PeerKey,
     netgroup::Netgroup,
     order::Outlook,
@@ -33,6 +37,8 @@ pub struct Dialer {
     by_peer: BTreeMap<PeerKey, DialId>,
     next_id: u64,
     race: Race,
+    /// Whom sources named since the race began, four full answers at most.
+    named: BTreeSet<PeerKey>,
     queue: Queue,
 }
 
@@ -80,7 +86,16 @@ impl Dialer {
             since: now,
             ..Race::default()
         };
+        self.named.clear();
         self.queue.reorder();
+    }
+
+    /// A source named this peer: news, whatever the race has shown of those we remembered.
+    pub fn named(&mut self, peer: PeerKey, config: &Config) {
+        if self.named.len() < config.heard_max.saturating_mul(4) {
+            self.named.insert(peer);
+            self.queue.reorder();
+        }
     }
 
     /// Whether nobody answered yet, and three quarters of the first burst have had twice the time
@@ -235,6 +250,7 @@ impl Dialer {
         let shown = Shown {
             since: self.race.since,
             left: (self.share_answering(scene.now) / ANSWER_PRIOR).min(1.0),
+            named: &self.named,
         };
         self.queue.put_in_order(scene, shown);
     }

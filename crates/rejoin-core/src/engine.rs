@@ -4,12 +4,14 @@
 //! asks each what is due. It keeps no facts of its own beside a few deadlines.
 //!
 //! Here are its surface and its parts; what each input changes stands in `happened`, what peers tell
-//! each other in `exchanged`, what the user wants in `wanted`, what is due in `due`, which connections
-//! last in `upkeep`.
+//! each other in `exchanged`, what the user wants in `wanted`, how others reach us in `reached`, what
+//! is due in `due`, how sources are asked in `asking`, which connections last in `upkeep`.
 
+mod asking;
 mod due;
 mod exchanged;
 mod happened;
+mod reached;
 mod upkeep;
 mod wanted;
 
@@ -19,8 +21,10 @@ use fastrand::Rng;
 
 use crate::{
     book::Book,
+    choose::{Choice, Chooser, Purpose},
     config::Config,
     dialer::{Dialer, Flight},
+    directory::Directory,
     exchange::Exchange,
     input::{AddressFailure, Command, Input},
     key::PeerKey,
@@ -29,7 +33,10 @@ use crate::{
     outage::OutageGuard,
     output::{Event, Output, Timeout},
     reach::Reach,
+    reachable::Reachable,
     record::{PeerRecord, Pool},
+    relays::Relays,
+    reputation,
     retention::PruneReport,
     scene::Scene,
     score::{self, Explanation},
@@ -63,24 +70,28 @@ pub struct Engine {
     exchange: Exchange,
     guard: OutageGuard<Verdict>,
     reach: Reach,
+    reachable: Reachable,
+    relays: Relays,
     tally: Tally,
     schedule: Schedule,
     outputs: VecDeque<Output>,
 }
 
-/// A dial that failed, and what to do about it once it is clear whose fault it was.
+/// What failed, and what to do about it once it is clear whose fault it was.
 #[derive(Clone, Debug)]
-struct Verdict {
-    flight: Flight,
-    failures: Vec<AddressFailure>,
+enum Verdict {
+    Dial(Flight, Vec<AddressFailure>),
+    Directory(Directory),
 }
 
 /// When what is due next.
 #[derive(Clone, Copy, Debug)]
 struct Schedule {
     now: Time,
-    /// Bootstrap servers join the race.
+    /// The first sources join the race.
     bootstrap_at: Time,
+    /// Since when, in this race, memory has been of no use: then the first sources join at once.
+    unaided_since: Option<Time>,
     check_at: Time,
     feeler_at: Time,
     discover_at: Time,
@@ -90,7 +101,7 @@ struct Schedule {
     trim_at: Time,
     /// Not before this is a server asked whether there is anybody but those who came to us.
     second_opinion_at: Time,
-    /// Bootstrap servers were named in the last input, and more may follow: drawing among the
+    /// Sources were named in the last input, and more may follow: drawing among the
     /// first of them only would send everybody with the same list to its first entry.
     naming: bool,
     /// How far we have what we want.
@@ -121,6 +132,7 @@ impl Engine {
             schedule: Schedule {
                 now,
                 bootstrap_at: now + config.bootstrap_head_start,
+                unaided_since: None,
                 check_at: now + config.check_every,
                 feeler_at: now + config.feeler_every,
                 discover_at: now,
@@ -141,6 +153,8 @@ impl Engine {
             sources,
             exchange: Exchange::new(talk),
             guard: OutageGuard::default(),
+            reachable: Reachable::default(),
+            relays: Relays::default(),
             tally: Tally::default(),
             outputs: VecDeque::new(),
         };
@@ -158,10 +172,20 @@ impl Engine {
         if now.since(before) > self.config.sleep_gap {
             self.woke(now);
         }
-        self.schedule.naming = matches!(input, Input::Command(Command::AddBootstrap { .. }));
+        let names = |command: &Command| {
+            matches!(
+                command,
+                Command::AddBootstrap { .. } | Command::AddDirectory(_)
+            )
+        };
+        self.schedule.naming = matches!(&input, Input::Command(command) if names(command));
         match input {
             Input::Tick => {}
-            Input::Connected(connected) => self.connected(now, connected),
+            Input::Connected(connected) => {
+                self.note_visit(&connected);
+                self.connected(now, connected);
+            }
+            Input::Rerouted(rerouted) => self.rerouted(now, rerouted),
             Input::Disconnected { peer } => self.disconnected(now, &peer),
             Input::DialFailed { dial, failures } => self.dial_failed(now, dial, failures),
             Input::DialNotMade { dial } => self.not_made(now, dial),
@@ -182,11 +206,16 @@ impl Engine {
                 peers,
             } => self.heard(now, &source, teller, peers),
             Input::Signed(own) => self.exchange.signed(own),
-            Input::PeersAsked { peer, ask, own } => self.peers_asked(now, &peer, ask, own),
+            Input::PeersAsked {
+                peer,
+                question,
+                own,
+            } => self.peers_asked(now, &peer, question, own),
             Input::PeersTold { peer, words } => self.peers_told(now, &peer, words),
             Input::PeersNotTold { peer } => self.exchange.was_barren(now, &peer, &self.config),
             Input::Gossiped { peer, words } => self.gossiped(now, &peer, words),
-            Input::Judged { peer, deed } => self.book.judged(now, &peer, deed),
+            Input::Judged { peer, deed } => self.judged(now, peer, deed),
+            Input::Consulted { ask, found } => self.consulted(now, ask, found),
             Input::Moved {
                 own,
                 networks,
@@ -201,9 +230,17 @@ impl Engine {
                 self.reach.set_place(place);
                 self.dialer.reorder();
                 if elsewhere {
+                    self.reachable.moved();
                     self.woke(now);
                 }
             }
+            Input::Tested {
+                address,
+                by,
+                outcome,
+            } => self.tested(now, address, &by, outcome),
+            Input::Reserved { relay } => self.slot_kept(now, &relay),
+            Input::NotReserved { relay } => self.slot_lost(now, &relay),
             Input::Woke => self.woke(now),
             Input::Command(command) => self.command(now, command),
             Input::Loaded(peers) => self.load(now, peers, 0),
@@ -239,13 +276,14 @@ impl Engine {
             saving,
             self.schedule
                 .naming
-                .then(|| due(now, "bootstrap servers, once all are named"))
+                .then(|| due(now, "sources, once all are named"))
                 .flatten(),
             self.dialer.timeout(now),
             probing
                 .filter(|_| missing)
                 .and_then(|at| due(at, "the next probe of our own line")),
-            racing.then(|| self.bootstrap_timeout()).flatten(),
+            racing.then(|| self.sources_timeout()).flatten(),
+            self.question_timeout(),
             self.dialer
                 .ready_at()
                 // Who is ready already waits for a place, not for a moment.
@@ -266,6 +304,7 @@ impl Engine {
             self.trim_at()
                 .and_then(|at| due(at, "connections to be closed, being too many")),
             self.exchange.timeout(self.links.is_empty()),
+            self.slots_timeout(now),
         ]
         .into_iter()
         .fold(None, Timeout::earlier)
@@ -286,6 +325,7 @@ impl Engine {
             numbers: self.numbers(),
             sources: self.sources.status(now, &self.config),
             storage: self.book.unsaved().status(),
+            reach: self.reach_status(),
             waiting_for: self.poll_timeout().map(|timeout| timeout.reason),
         }
     }
@@ -305,9 +345,27 @@ impl Engine {
         self.book.iter()
     }
 
-    /// The `k` proven peers with the highest score, the best first.
+    /// The `k` proven peers with the highest rank, the best first; what they did lately does not
+    /// count here.
     pub fn best(&self, k: usize) -> Vec<&PeerRecord> {
         self.book.best(k)
+    }
+
+    /// The `k` peers that suit a purpose best, the best first; fewer if fewer do at all.
+    pub fn best_for(&self, purpose: Purpose, k: usize, now: Time) -> Vec<Choice<'_>> {
+        self.chooser(purpose, now).best(self.book.iter(), k)
+    }
+
+    /// Why a peer suits a purpose as well as it does; `None` if it is unknown.
+    pub fn explain_for(&self, key: &PeerKey, purpose: Purpose, now: Time) -> Option<Explanation> {
+        let record = self.book.get(key)?;
+        Some(self.chooser(purpose, now).explain(record))
+    }
+
+    /// How we stand to a peer, from −100 to 1; see [`reputation::standing`]. A stranger is at 0.
+    pub fn standing(&self, key: &PeerKey, now: Time) -> f64 {
+        let record = self.book.get(key);
+        record.map_or(0.0, |record| reputation::standing(record, now))
     }
 
     /// One peer's record.
@@ -351,6 +409,15 @@ impl Engine {
         &self.config
     }
 
+    fn chooser(&self, purpose: Purpose, now: Time) -> Chooser<'_> {
+        let survival = &self.book.memory().survival;
+        Chooser {
+            purpose,
+            survival,
+            now,
+        }
+    }
+
     /// The dialer, what it sees, and what it draws from.
     fn survey(&mut self, now: Time) -> (&mut Dialer, Scene<'_>, &mut Rng) {
         let scene = Scene {
@@ -392,6 +459,10 @@ impl Engine {
         assert!(
             self.links.len() <= self.config.connections_max,
             "more connections tracked than allowed"
+        );
+        assert!(
+            self.relays.len() <= self.config.relays_max,
+            "more relays than allowed"
         );
         assert!(
             self.schedule.stopping.is_none() || self.dialer.is_empty(),

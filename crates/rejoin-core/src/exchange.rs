@@ -42,8 +42,8 @@ pub struct Exchange {
     /// Not to be signed anew before this.
     sign_at: Time,
     asked: BTreeMap<PeerKey, Asked>,
-    /// Who asked us, and when we last answered.
-    askers: BTreeMap<PeerKey, Time>,
+    /// Who asked us.
+    askers: BTreeMap<PeerKey, Asker>,
     ask_at: Time,
     rumours: Rumours,
     /// Of its own, so that whom we dial does not hang on what we tell.
@@ -57,6 +57,24 @@ struct Asked {
     again_at: Time,
     /// Doubles with every answer that tells us nothing new.
     wait: Duration,
+}
+
+/// One peer that asked us.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    asked: Time,
+    answered: Time,
+}
+
+/// What to make of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manners {
+    /// It may be answered.
+    Fine,
+    /// It comes too soon to be answered, as after a crash that made the asker forget.
+    TooSoon,
+    /// It comes too soon over the very connection that brought the last one.
+    Pushing,
 }
 
 impl Exchange {
@@ -214,19 +232,32 @@ impl Exchange {
         }
     }
 
-    /// A peer asks us. Says whether it may be answered: once per span, however often it reconnects.
-    pub fn may_ask(&mut self, now: Time, asker: &PeerKey, config: &Config) -> bool {
-        let span = config.exchange.asked_every;
-        if self
-            .askers
-            .get(asker)
-            .is_some_and(|last| now.since(*last) < span)
+    /// A peer asks us, connected since `connected`. It is answered once per span, however often it
+    /// reconnects.
+    pub fn manners(
+        &mut self,
+        now: Time,
+        asker: &PeerKey,
+        connected: Time,
+        config: &Config,
+    ) -> Manners {
+        if let Some(known) = self.askers.get_mut(asker)
+            && now.since(known.answered) < config.exchange.asked_every
         {
-            return false;
+            let before = std::mem::replace(&mut known.asked, now);
+            return if before >= connected {
+                Manners::Pushing
+            } else {
+                Manners::TooSoon
+            };
         }
-        keep_newest(&mut self.askers, config.connections_max, |last| *last);
-        self.askers.insert(asker.clone(), now);
-        true
+        keep_newest(&mut self.askers, config.connections_max, |known| {
+            known.asked
+        });
+        let (asked, answered) = (now, now);
+        let fresh = Asker { asked, answered };
+        self.askers.insert(asker.clone(), fresh);
+        Manners::Fine
     }
 
     /// The answer to one who asks: our own word, and a sample of whom we know.

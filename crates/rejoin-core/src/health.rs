@@ -2,10 +2,10 @@
 //! counts, and before it is dead.
 //!
 //! One rule: **a connection counts while it is awake, and only what its peer sends keeps it awake.**
-//! A program that is well answers every ping, so one that says nothing for three minutes is gone. A
-//! browser slows its hidden tabs down and stops them altogether, so one that says nothing for
-//! little more than a minute sleeps: it may wake, but nobody can rely on it. After our own machine
-//! slept, every connection has to show life anew.
+//! Who is well answers every ping, so one that says nothing for little more than a minute sleeps, or is
+//! cut off: it may come back, but nobody can rely on it, and others are looked for. A program that says
+//! nothing for three minutes is gone. A browser slows its hidden tabs down and stops them altogether,
+//! so a page gets five. After our own machine slept, every connection has to show life anew.
 //!
 //! Everything here is pure; who is connected, and when the next look is due, stands in `links`.
 
@@ -78,19 +78,11 @@ impl FarEnd {
         }
     }
 
-    /// After so much silence it no longer counts.
-    pub fn sleeps_after(self, config: &Config) -> Duration {
-        match self {
-            Self::Program => config.stale_after,
-            Self::Browser => config.browser_sleeps_after,
-        }
-    }
-
     /// After so much silence it is dead.
     fn dies_after(self, config: &Config) -> Duration {
         match self {
-            Self::Program => config.stale_after,
-            Self::Browser => config.browser_stale_after.max(config.browser_sleeps_after),
+            Self::Program => config.stale_after.max(config.sleeps_after),
+            Self::Browser => config.browser_stale_after.max(config.sleeps_after),
         }
     }
 }
@@ -100,7 +92,7 @@ impl FarEnd {
 pub fn pulse(heard: Time, far_end: FarEnd, woke: Time, now: Time, config: &Config) -> Pulse {
     let dead_at = heard + far_end.dies_after(config);
     let (asleep_at, dead_at) = if heard >= woke {
-        (heard + far_end.sleeps_after(config), dead_at)
+        (heard + config.sleeps_after, dead_at)
     } else {
         // It gets the time of a ping. A page that slept already keeps what time it had.
         let answer_by = woke + config.wake_grace;
@@ -184,9 +176,10 @@ mod tests {
     }
 
     #[test]
-    fn a_program_counts_for_three_minutes_of_silence_and_then_is_dead() {
-        check_pulse(FarEnd::Program, 0, "awake until 180");
-        check_pulse(FarEnd::Program, 179, "awake until 180");
+    fn a_program_counts_for_75_seconds_of_silence_and_is_dead_after_three_minutes() {
+        check_pulse(FarEnd::Program, 0, "awake until 75");
+        check_pulse(FarEnd::Program, 75, "asleep until 180");
+        check_pulse(FarEnd::Program, 179, "asleep until 180");
         check_pulse(FarEnd::Program, 180, "dead");
     }
 

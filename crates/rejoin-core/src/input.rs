@@ -4,8 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use crate::{
     address::Address,
+    directory::Directory,
     key::PeerKey,
-    output::DialId,
+    output::{AskId, DialId},
     reach::{LocalNetwork, Scope},
     record::{ConnectionKind, PeerRecord, Severity},
     signed::SignedPeer,
@@ -20,6 +21,9 @@ pub enum Input {
     Tick,
     /// The first authenticated connection to a peer is up. Further ones are not reported.
     Connected(Connected),
+    /// A peer that was connected through relays only is connected straight now, beside them or in
+    /// their place.
+    Rerouted(Rerouted),
     /// The last connection to a peer is gone.
     Disconnected {
         /// Who.
@@ -71,7 +75,7 @@ pub enum Input {
         /// Who.
         peer: PeerKey,
         /// Names the question.
-        ask: AskId,
+        question: QuestionId,
         /// What it says of itself, if anything.
         own: Option<SignedPeer>,
     },
@@ -94,6 +98,14 @@ pub enum Input {
         /// What it told, each with the number of hops it had come.
         words: Vec<(Word, u8)>,
     },
+    /// What became of a [`Consult`](crate::Output::Consult).
+    Consulted {
+        /// Which.
+        ask: AskId,
+        /// Whom it named, and where these are said to be; or why it named nobody. Of more than
+        /// [`Config::heard_max`](crate::Config::heard_max) so many are drawn.
+        found: Result<Vec<(PeerKey, Vec<Address>)>, Failure>,
+    },
     /// The application's judgement of what a peer did.
     Judged {
         /// Who.
@@ -109,6 +121,27 @@ pub enum Input {
         networks: Vec<LocalNetwork>,
         /// What names this place, such as the gateway's address, in bytes; `None` where unknown.
         place: Option<Vec<u8>>,
+    },
+    /// A peer tried to reach us at an address of ours, as we had asked it to.
+    Tested {
+        /// Which address.
+        address: Address,
+        /// Who tried.
+        by: PeerKey,
+        /// What came of it.
+        outcome: Tested,
+    },
+    /// A relay keeps a slot for us, as [`Reserve`](crate::Output::Reserve) asked for. May be told
+    /// more than once.
+    Reserved {
+        /// Which.
+        relay: PeerKey,
+    },
+    /// A relay keeps no slot for us: it refused, could not be reached, or the slot is lost. Not to
+    /// be reported for a slot the engine released.
+    NotReserved {
+        /// Which.
+        relay: PeerKey,
     },
     /// The machine slept, or its network came back: old failures mean little.
     Woke,
@@ -136,7 +169,7 @@ pub enum Word {
 
 /// Names one question of another peer, so that our answer finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AskId(pub u64);
+pub struct QuestionId(pub u64);
 
 /// A connection that has come up.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,6 +184,26 @@ pub struct Connected {
     pub kind: ConnectionKind,
     /// Addresses that failed before this one worked.
     pub failures: Vec<AddressFailure>,
+}
+
+/// A straight connection to a peer that had only relayed ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rerouted {
+    /// Who.
+    pub peer: PeerKey,
+    /// The address we dialled; `None` if the peer dialled us.
+    pub dialled: Option<Address>,
+    /// How it reaches the peer.
+    pub kind: ConnectionKind,
+}
+
+/// What came of a try to reach us from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tested {
+    /// It led to us.
+    Reached,
+    /// It did not.
+    Failed,
 }
 
 /// Who began a connection.
@@ -221,6 +274,9 @@ pub enum Deed {
     TransferFailed,
     /// It sent something invalid.
     InvalidData(Severity),
+    /// It broke a limit of a protocol: too many records at once, too many requests, a message too
+    /// large.
+    Overstepped,
 }
 
 /// What the user wants.
@@ -240,6 +296,15 @@ pub enum Command {
         /// Where.
         address: Address,
     },
+    /// Something else to ask for peers.
+    AddDirectory(Directory),
+    /// A relay the user wants to be reached through, whether others can reach us directly or not.
+    AddRelay {
+        /// Who.
+        relay: PeerKey,
+        /// Where.
+        address: Address,
+    },
     /// Never forget this peer, and try it first.
     Pin(PeerKey),
     /// Treat it like any other again.
@@ -251,7 +316,7 @@ pub enum Command {
         /// How long.
         span: Duration,
     },
-    /// Deal with it again.
+    /// Deal with it again, and hold nothing against it that it did lately.
     Unblock(PeerKey),
     /// Forget it.
     Forget(PeerKey),

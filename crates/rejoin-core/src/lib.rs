@@ -7,9 +7,11 @@ mod addresses;
 pub mod backoff;
 mod book;
 pub mod changes;
+pub mod choose;
 pub mod config;
 pub mod decay;
 mod dialer;
+pub mod directory;
 pub mod engine;
 pub mod exchange;
 mod health;
@@ -26,7 +28,10 @@ pub mod output;
 mod placement;
 mod queue;
 pub mod reach;
+mod reachable;
 pub mod record;
+mod relays;
+pub mod reputation;
 pub mod retention;
 mod rumours;
 mod scene;
@@ -44,20 +49,26 @@ mod unsaved;
 
 pub use address::{Address, AddressError, Transport};
 pub use changes::{Changes, Counts, PeerDelta};
+pub use choose::{Choice, Purpose, PurposeError};
 pub use config::{Config, ExchangeConfig};
+pub use directory::{Directory, DirectoryError};
 pub use engine::{Engine, Snapshot};
 pub use input::{
-    AddressFailure, AskId, Command, Connected, Deed, Direction, Failure, Identified, Input, Word,
+    AddressFailure, Command, Connected, Deed, Direction, Failure, Identified, Input, QuestionId,
+    Rerouted, Tested, Word,
 };
 pub use key::{PeerKey, PeerKeyError};
 pub use memory::{Memory, MemoryDelta};
 pub use netgroup::Netgroup;
-pub use output::{Dial, DialId, DisconnectReason, Event, Lane, Output, Rumour, Timeout};
+pub use output::{
+    AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Reserve, Rumour, Timeout,
+};
 pub use reach::{LocalNetwork, Scope};
-pub use record::{AddressRecord, ConnectionKind, Evidence, PeerRecord, Pool, Severity};
+pub use record::{AddressRecord, Ban, ConnectionKind, Evidence, PeerRecord, Pool, Severity};
+pub use reputation::Consequence;
 pub use score::Explanation;
 pub use signed::{Envelope, SignedPeer};
 pub use source::Source;
-pub use status::{DialTrace, Numbers, Status};
+pub use status::{DialTrace, Numbers, ReachStatus, RelayStatus, Status, TestStatus};
 pub use survival::SurvivalCounts;
 pub use time::Time;

@@ -23,7 +23,7 @@ pub struct Memory {
     /// How often peers answered after how long an absence.
     #[serde(default)]
     pub survival: SurvivalCounts,
-    /// The circuit breaker of each bootstrap source, by the source in text.
+    /// The circuit breaker of each source, by the source in text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sources: BTreeMap<Text<640>, Backoff>,
     /// Public IP addresses that keep failing, whoever is said to live there.

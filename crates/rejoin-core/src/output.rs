@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    address::Address, changes::Changes, input::AskId, key::PeerKey, signed::Envelope, time::Time,
+    address::Address, changes::Changes, directory::Directory, input::QuestionId, key::PeerKey,
+    reputation::Consequence, signed::Envelope, time::Time,
 };
 
 /// What to do.
@@ -28,6 +29,15 @@ pub enum Output {
     /// Write this to the store and answer with [`Input::Committed`](crate::Input::Committed). There
     /// is at most one unanswered.
     Commit(Changes),
+    /// Ask a relay for a slot, so that others reach us through it, and answer with
+    /// [`Input::Reserved`](crate::Input::Reserved) or
+    /// [`Input::NotReserved`](crate::Input::NotReserved).
+    Reserve(Reserve),
+    /// Give a slot back, or stop asking for it.
+    Release {
+        /// Whose.
+        relay: PeerKey,
+    },
     /// Sign these addresses as ours and answer with [`Input::Signed`](crate::Input::Signed). Whoever
     /// has no key leaves it; then nobody is told of us.
     Sign(Vec<Address>),
@@ -42,12 +52,21 @@ pub enum Output {
     /// Answer a peer that asked for others, perhaps with nothing.
     TellPeers {
         /// Which question.
-        ask: AskId,
+        question: QuestionId,
         /// Signed records, ours first.
         envelopes: Vec<Envelope>,
     },
     /// Tell every neighbour.
     Gossip(Vec<Rumour>),
+    /// Ask this for peers and answer with [`Input::Consulted`](crate::Input::Consulted).
+    Consult {
+        /// The question's name.
+        ask: AskId,
+        /// What to ask.
+        directory: Directory,
+        /// After how long to give up.
+        within: Duration,
+    },
     /// Look for more peers by whatever means the program has beside us.
     Discover,
     /// Something worth telling.
@@ -57,6 +76,10 @@ pub enum Output {
 /// Names one dial, so that its answer finds its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub u64);
+
+/// Names one question to a directory, so that its answer finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
 
 /// One dial.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +92,15 @@ pub struct Dial {
     pub addresses: Vec<Address>,
     /// Why it is made.
     pub lane: Lane,
+}
+
+/// A slot to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// Which relay.
+    pub relay: PeerKey,
+    /// Where it is, if we are not connected with it.
+    pub address: Address,
 }
 
 /// Why a dial is made.
@@ -131,6 +163,8 @@ pub enum DisconnectReason {
     Stale,
     /// There are too many connections, and others are worth more.
     Surplus,
+    /// It did what nobody should.
+    Misbehaved,
 }
 
 /// Something worth telling.
@@ -166,6 +200,13 @@ pub enum Event {
     },
     /// Retention forgot or demoted peers.
     Pruned(crate::retention::PruneReport),
+    /// A peer did more than is tolerated.
+    Misbehaved {
+        /// Who.
+        peer: PeerKey,
+        /// What it has brought upon itself.
+        consequence: Consequence,
+    },
     /// What had to be put right in what was loaded.
     Repaired {
         /// Values that made no sense, such as times ahead of now.

@@ -38,11 +38,13 @@ struct Candidate {
 
 /// What the race has shown so far of those we remember.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown {
+pub struct Shown<'a> {
     /// When the race began.
     pub since: Time,
     /// How much of their chance those known by then have left, from 0 to 1.
     pub left: f64,
+    /// Whom sources named since, known before or not.
+    pub named: &'a BTreeSet<PeerKey>,
 }
 
 impl Queue {
@@ -71,7 +73,7 @@ impl Queue {
     }
 
     /// Makes the queue anew, if that is due.
-    pub fn put_in_order(&mut self, scene: Scene<'_>, shown: Shown) {
+    pub fn put_in_order(&mut self, scene: Scene<'_>, shown: Shown<'_>) {
         let now = scene.now;
         let old = self
             .ordered
@@ -85,7 +87,11 @@ impl Queue {
         self.ready_at = None;
         self.candidates.clear();
         for record in scene.book.iter() {
-            if record.role.bootstrap || record.is_blocked(now) || scene.reach.is_me(&record.key) {
+            if record.role.bootstrap || scene.reach.is_me(&record.key) {
+                continue;
+            }
+            if let Some(until) = record.blocked_until(now) {
+                self.wake_at(until);
                 continue;
             }
             self.consider(scene, record, shown);
@@ -94,7 +100,7 @@ impl Queue {
             .sort_by(|a, b| a.worth.total_cmp(&b.worth).then_with(|| b.key.cmp(&a.key)));
     }
 
-    fn consider(&mut self, scene: Scene<'_>, record: &PeerRecord, shown: Shown) {
+    fn consider(&mut self, scene: Scene<'_>, record: &PeerRecord, shown: Shown<'_>) {
         let addresses = scene.usable(record, true);
         let Some(first) = addresses.first() else {
             return;
@@ -108,7 +114,7 @@ impl Queue {
         if let Some(ready_at) = ready_at.filter(|ready| scene.now < *ready) {
             self.wake_at(ready_at);
         }
-        let news = record.first_seen >= shown.since;
+        let news = record.first_seen >= shown.since || shown.named.contains(&record.key);
         // What the race has shown of the memory so far holds for the rest of it, but not for those
         // we have heard of meanwhile.
         let left = if news { 1.0 } else { shown.left };
@@ -257,12 +263,23 @@ mod tests {
         let mut world = World::new();
         world.meets("alice", "/ip4/8.8.4.4/tcp/1");
         world.hears_of("bob", "/ip4/9.9.9.9/tcp/1");
-        world.shown.left = 0.01;
+        world.left = 0.01;
         world.check(&["alice", "bob"]);
-        world.shown.since = LATER;
+        world.since = LATER;
         world.now = LATER;
         world.hears_of("eve", "/ip4/7.7.7.7/tcp/1");
         world.check(&["eve", "alice", "bob"]);
+    }
+
+    #[test]
+    fn whom_a_source_names_now_is_news_though_we_have_heard_of_it_before() {
+        let mut world = World::new();
+        world.meets("alice", "/ip4/8.8.4.4/tcp/1");
+        world.hears_of("bob", "/ip4/9.9.9.9/tcp/1");
+        world.left = 0.01;
+        world.check(&["alice", "bob"]);
+        world.named.insert(peer("bob"));
+        world.check(&["bob", "alice"]);
     }
 
     #[test]
@@ -295,21 +312,21 @@ mod tests {
     struct World {
         now: Time,
         book: Book,
-        shown: Shown,
+        since: Time,
+        left: f64,
+        named: BTreeSet<PeerKey>,
     }
 
     impl World {
         fn new() -> Self {
             let mut rng = Rng::with_seed(7);
             let (book, _) = Book::new(None, T, &Config::default(), &mut rng);
-            let shown = Shown {
-                since: LATER,
-                left: 1.0,
-            };
             Self {
                 now: T,
                 book,
-                shown,
+                since: LATER,
+                left: 1.0,
+                named: BTreeSet::new(),
             }
         }
 
@@ -342,7 +359,12 @@ mod tests {
                 config: &Config::default(),
             };
             let mut queue = Queue::default();
-            queue.put_in_order(scene, self.shown);
+            let shown = Shown {
+                since: self.since,
+                left: self.left,
+                named: &self.named,
+            };
+            queue.put_in_order(scene, shown);
             queue
         }
 

@@ -208,8 +208,7 @@ impl Reach {
         }
     }
 
-    /// Whether `address` makes sense when somebody reached at `teller` names it: nobody on the
-    /// internet can know what is reachable on our machine or our LAN.
+    /// Whether `address` makes sense when somebody reached at `teller` names it.
     pub fn is_believable(&self, address: &Address, teller: Option<Scope>) -> bool {
         // Without a teller it is our own machine that says so.
         let teller = teller.unwrap_or(Scope::Loopback);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     address::{Address, Transport},
-    decay::Decayed,
+    decay::{Decayed, Penalty},
     key::PeerKey,
     reach::Scope,
     signed::Envelope,
@@ -177,9 +177,13 @@ pub struct Evidence {
     /// Transfers it called failed.
     #[serde(default, skip_serializing_if = "Decayed::is_zero")]
     pub transfers_failed: Decayed,
-    /// Invalid data, weighted: see [`Severity::weight`].
+    /// Invalid data, weighted: see [`Severity::weight`]. A broken limit weighs like minor invalid
+    /// data.
     #[serde(default, skip_serializing_if = "Decayed::is_zero")]
     pub invalid_data: Decayed,
+    /// Points for what it did lately that nobody should: see [`reputation`](crate::reputation).
+    #[serde(default, skip_serializing_if = "Penalty::is_zero")]
+    pub misbehaviour: Penalty,
     /// Bytes received from it, ever.
     #[serde(default, skip_serializing_if = "is_default")]
     pub bytes_in: u64,
@@ -229,6 +233,9 @@ pub struct Role {
     /// It relays for others.
     #[serde(default, skip_serializing_if = "is_default")]
     pub relay: bool,
+    /// When it last gave us a slot, so that others could reach us through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relayed_us: Option<Time>,
     /// The protocols it speaks, at most [`PROTOCOLS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protocols: Vec<Text<128>>,
@@ -246,12 +253,15 @@ pub struct Control {
     /// The application vouches for it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub trusted: bool,
-    /// Neither dialled nor accepted before this.
+    /// The user wants it neither dialled nor accepted before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_until: Option<Time>,
     /// When one of the three above was last decided; of two decisions the later one holds.
     #[serde(default, skip_serializing_if = "is_default")]
     pub decided: Time,
+    /// What we decided ourselves after it misbehaved. Whatever the user decides later lifts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banned: Option<Ban>,
     /// We have reached it ourselves, and are connected to it or were when we last stopped or lost
     /// everybody.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -262,6 +272,15 @@ pub struct Control {
     /// How often we tried to reconnect since we lost it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reconnect_attempts: u32,
+}
+
+/// A time for which we do not deal with a peer because of what it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    /// Since when.
+    pub since: Time,
+    /// Until when.
+    pub until: Time,
 }
 
 /// The two pools. Hearsay never touches what is proven.
@@ -316,8 +335,21 @@ impl PeerRecord {
         self.last_connected.is_none() && self.addresses.iter().any(named)
     }
 
-    /// Whether we must not deal with it at `now`.
+    /// Whether we must not deal with it at `now`, be it that the user wants it so or that it
+    /// misbehaved.
     pub fn is_blocked(&self, now: Time) -> bool {
+        self.blocked_until(now).is_some()
+    }
+
+    /// Until when we must not deal with it, if that lies ahead.
+    pub fn blocked_until(&self, now: Time) -> Option<Time> {
+        let banned = self.control.banned.map(|ban| ban.until);
+        let until = self.control.blocked_until.max(banned);
+        until.filter(|until| now < *until)
+    }
+
+    /// Whether the user wants it neither dialled nor accepted at `now`.
+    pub fn is_blocked_by_user(&self, now: Time) -> bool {
         self.control.blocked_until.is_some_and(|until| now < until)
     }
 
@@ -340,6 +372,20 @@ impl PeerRecord {
             Some(last) => last.since(self.first_seen),
             None => Duration::ZERO,
         }
+    }
+
+    /// When anything was last learned of it.
+    pub fn last_touched(&self) -> Time {
+        [
+            self.last_seen,
+            self.last_connected,
+            self.last_disconnected,
+            self.last_failed,
+            self.demoted,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.first_seen.max(self.control.decided), Time::max)
     }
 
     /// The record of one address.
@@ -374,6 +420,7 @@ impl PeerRecord {
             &mut self.last_disconnected,
             &mut self.last_failed,
             &mut self.demoted,
+            &mut self.role.relayed_us,
         ] {
             time.as_mut().map(&mut clamp);
         }
@@ -382,7 +429,18 @@ impl PeerRecord {
             known.last_success.as_mut().map(&mut clamp);
             known.last_failure.as_mut().map(&mut clamp);
         }
+        if let Some(ban) = &mut self.control.banned
+            && ban.since > now
+        {
+            // The clock was set back: it lasts as long as it was meant to.
+            *ban = Ban {
+                since: now,
+                until: now + ban.until.since(ban.since),
+            };
+            changed += 1;
+        }
         let evidence = &mut self.evidence;
+        changed += usize::from(evidence.misbehaviour.sanitise(now));
         for count in [
             &mut evidence.dials_ok,
             &mut evidence.dials_failed,
@@ -575,6 +633,23 @@ mod tests {
         assert_eq!(record.last_seen, Some(now));
         assert_eq!(record.evidence.dials_ok.at(), now);
         assert_eq!(record.sanitise(now), 0);
+    }
+
+    #[test]
+    fn mistake_14_a_ban_from_the_future_lasts_no_longer_than_it_was_meant_to() {
+        let mut record = alice();
+        record.control.banned = Some(Ban {
+            since: Time::from_millis(10_000),
+            until: Time::from_millis(10_500),
+        });
+        let now = Time::from_millis(2_000);
+        assert_eq!(record.sanitise(now), 1);
+        let until = Some(Time::from_millis(2_500));
+        assert_eq!(record.blocked_until(now), until);
+        assert_eq!(record.blocked_until(Time::from_millis(2_500)), None);
+        record.control.blocked_until = Some(Time::from_millis(2_400));
+        assert_eq!(record.blocked_until(now), until, "the longer of the two");
+        assert!(record.is_blocked_by_user(now));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Whom to forget: rules as data, each with its count in the report.
 //!
 //! A rule sees one record and says what should become of it; caps see a whole pool. Whoever is
-//! pinned, blocked, a bootstrap server or connected right now is exempt from all of them. Nothing here
-//! touches a record: [`plan`] only says what would be done and why, so a dry run and the real one
-//! cannot differ.
+//! pinned, blocked by the user, a bootstrap server or connected right now is exempt from all of them.
+//! Nothing here touches a record: [`plan`] only says what would be done and why, so a dry run and the
+//! real one cannot differ.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -199,8 +199,9 @@ pub fn plan<'a>(
     let mut staying: BTreeMap<Pool, Vec<(f64, &PeerRecord)>> = BTreeMap::new();
     for record in records {
         report.checked += 1;
-        // Forgetting a block would lift it.
-        let decided = record.control.pinned || record.is_blocked(now);
+        // Forgetting a block would lift it. A ban of ours spares nobody: whoever misbehaves under a
+        // thousand names must not fill the memory with them.
+        let decided = record.control.pinned || record.is_blocked_by_user(now);
         let spared = decided || record.role.bootstrap || exempt(record);
         let hit = rules
             .iter()
@@ -258,7 +259,7 @@ impl PruneReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decay::Decayed;
+    use crate::{decay::Decayed, record::Ban};
 
     const DAY: Duration = Duration::from_secs(86_400);
     const NOW: Time = Time::from_millis(400 * 86_400_000);
@@ -350,6 +351,22 @@ mod tests {
                 .iter()
                 .all(|hit| hit.peer.as_bytes()[0] == b'h')
         );
+    }
+
+    #[test]
+    fn a_thousand_banned_names_push_nobody_out() {
+        let mut records = vec![proven("alice")];
+        records.extend((0..5).map(|n| {
+            let mut eve = proven(&format!("eve{n}"));
+            eve.evidence.invalid_data = Decayed::new(16.0, NOW);
+            let until = NOW + DAY;
+            eve.control.banned = Some(Ban { since: NOW, until });
+            eve
+        }));
+        let report = plan(&[Rule::ProvenCap(1)], records.iter(), |_| false, NOW);
+        assert_eq!(report.fates.len(), 5);
+        let spared = |hit: &Sentence| hit.peer.as_bytes()[0] == b'e';
+        assert!(report.fates.iter().all(spared));
     }
 
     #[test]

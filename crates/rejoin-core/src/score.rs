@@ -2,7 +2,8 @@
 //!
 //! A score is a *quality*, which changes only when something happens, times a *recency*, which fades
 //! alike for everybody. So of two peers the better one stays the better one for as long as nothing
-//! happens to either, and [`rank`] can stand in a store's index. How likely a peer still answers
+//! happens to either, and [`rank`] can stand in a store's index. Only fresh misbehaviour, which is
+//! forgiven within the hour, lowers a score without touching a rank. How likely a peer still answers
 //! *today*, and how fast, is not asked here but in `order`.
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use crate::{
     decay::{self, Decayed, HALF_LIFE},
     record::{ConnectionKind, PeerRecord, Pool},
+    reputation,
     time::Time,
 };
 
@@ -53,17 +55,18 @@ const SESSION_HALF_S: f64 = 3_600.0;
 /// Invalid data that halves the score: half a severe report, or eight minor ones.
 const INVALID_HALF: f64 = 8.0;
 /// What is unmeasured is worth half of the middle: it may be anything.
-const UNKNOWN: f64 = 0.25;
+pub(crate) const UNKNOWN: f64 = 0.25;
 /// What we make of somebody we only heard of.
 const HEARSAY: f64 = 0.1;
 
 /// The score at `now`, from 0 to 1.
 pub fn score(record: &PeerRecord, now: Time) -> f64 {
-    quality(record) * recency(record, now)
+    quality(record) * recency(record, now) * reputation::conduct(record, now)
 }
 
 /// A number by which stores keep their index: of two peers the one with the higher rank has the
-/// higher score, now and for as long as nothing happens to either.
+/// higher score, now and for as long as nothing happens to either, once what they did lately is
+/// forgiven.
 pub fn rank(record: &PeerRecord) -> f64 {
     let half_lives = touched(record).as_millis() as f64 / HALF_LIFE.as_millis() as f64;
     // The logarithm turns the product into a sum in which `now` is the same for everybody.
@@ -84,6 +87,7 @@ pub fn explain(record: &PeerRecord, now: Time) -> Explanation {
             None => format!("we heard of it {} ago", in_words(absence)),
         },
     });
+    factors.push(reputation::explain(record, now));
     Explanation {
         score: score(record, now),
         terms: facts.terms(),
@@ -106,10 +110,10 @@ pub fn confident_rate(ok: f64, failed: f64) -> f64 {
 }
 
 /// The numbers a score rests on, without the words: what a store or a queue needs by the million.
-struct Facts {
+pub(crate) struct Facts {
     dials: (f64, f64),
-    latency_ms: Option<f64>,
-    session_s: Option<f64>,
+    pub(crate) latency_ms: Option<f64>,
+    pub(crate) session_s: Option<f64>,
     transfers: (f64, f64),
     kind: ConnectionKind,
     pool: Pool,
@@ -117,7 +121,7 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(record: &PeerRecord) -> Self {
+    pub(crate) fn of(record: &PeerRecord) -> Self {
         let evidence = &record.evidence;
         Self {
             dials: together(evidence.dials_ok, evidence.dials_failed),
@@ -130,7 +134,7 @@ impl Facts {
         }
     }
 
-    fn reliability(&self) -> f64 {
+    pub(crate) fn reliability(&self) -> f64 {
         confident_rate(self.dials.0, self.dials.1)
     }
 
@@ -143,14 +147,14 @@ impl Facts {
         self.session_s.map_or(UNKNOWN, |s| s / (s + SESSION_HALF_S))
     }
 
-    fn transfers(&self) -> f64 {
+    pub(crate) fn transfers(&self) -> f64 {
         match self.transfers {
             (0.0, 0.0) => 0.5,
             (good, bad) => confident_rate(good, bad),
         }
     }
 
-    fn connection(&self) -> f64 {
+    pub(crate) fn connection(&self) -> f64 {
         match self.kind {
             ConnectionKind::Direct => 1.0,
             ConnectionKind::HolePunched => 0.8,
@@ -165,7 +169,7 @@ impl Facts {
         }
     }
 
-    fn honesty(&self) -> f64 {
+    pub(crate) fn honesty(&self) -> f64 {
         INVALID_HALF / (INVALID_HALF + self.invalid)
     }
 
@@ -180,51 +184,36 @@ impl Facts {
     }
 
     fn terms(&self) -> Vec<Term> {
-        let (ok, failed) = self.dials;
-        let (good, bad) = self.transfers;
         vec![
             Term {
                 name: "reliability",
                 value: self.reliability(),
                 weight: WEIGHT_RELIABILITY,
-                because: format!("{ok:.1} of {:.1} recent dials reached it", ok + failed),
+                because: self.dials_in_words(),
             },
             Term {
                 name: "latency",
                 value: self.latency(),
                 weight: WEIGHT_LATENCY,
-                because: match self.latency_ms {
-                    Some(ms) => format!("a round trip takes {ms:.0} ms"),
-                    None => "no round trip was measured yet".into(),
-                },
+                because: self.latency_in_words(),
             },
             Term {
                 name: "session",
                 value: self.session(),
                 weight: WEIGHT_SESSION,
-                because: match self.session_s {
-                    Some(s) => format!("a connection lasts {s:.0} s on average"),
-                    None => "no connection has ended yet".into(),
-                },
+                because: self.session_in_words(),
             },
             Term {
                 name: "transfers",
                 value: self.transfers(),
                 weight: WEIGHT_TRANSFERS,
-                because: match good + bad {
-                    0.0 => "nothing was transferred yet".into(),
-                    all => format!("{good:.1} of {all:.1} recent transfers ended well"),
-                },
+                because: self.transfers_in_words(),
             },
             Term {
                 name: "connection",
                 value: self.connection(),
                 weight: WEIGHT_CONNECTION,
-                because: match self.kind {
-                    ConnectionKind::Direct => "it is reached directly".into(),
-                    ConnectionKind::HolePunched => "it is reached through a punched hole".into(),
-                    ConnectionKind::Relayed => "it is reached through a relay".into(),
-                },
+                because: self.connection_in_words(),
             },
         ]
     }
@@ -240,16 +229,56 @@ impl Facts {
                     Pool::Hearsay => "we only heard of it, or it has failed too often since".into(),
                 },
             },
-            Term {
-                name: "honesty",
-                value: self.honesty(),
-                weight: 1.0,
-                because: match self.invalid {
-                    0.0 => "it never sent anything invalid".into(),
-                    weight => format!("it sent invalid data weighing {weight:.1}"),
-                },
-            },
+            self.honesty_explained(),
         ]
+    }
+
+    pub(crate) fn honesty_explained(&self) -> Term {
+        Term {
+            name: "honesty",
+            value: self.honesty(),
+            weight: 1.0,
+            because: match self.invalid {
+                0.0 => "it never sent anything invalid".into(),
+                weight => format!("it sent invalid data weighing {weight:.1}"),
+            },
+        }
+    }
+
+    pub(crate) fn dials_in_words(&self) -> String {
+        let (ok, failed) = self.dials;
+        format!("{ok:.1} of {:.1} recent dials reached it", ok + failed)
+    }
+
+    pub(crate) fn latency_in_words(&self) -> String {
+        match self.latency_ms {
+            Some(ms) => format!("a round trip takes {ms:.0} ms"),
+            None => "no round trip was measured yet".into(),
+        }
+    }
+
+    pub(crate) fn session_in_words(&self) -> String {
+        match self.session_s {
+            Some(s) => format!("a connection lasts {s:.0} s on average"),
+            None => "no connection has ended yet".into(),
+        }
+    }
+
+    pub(crate) fn transfers_in_words(&self) -> String {
+        let (good, bad) = self.transfers;
+        match good + bad {
+            0.0 => "nothing was transferred yet".into(),
+            all => format!("{good:.1} of {all:.1} recent transfers ended well"),
+        }
+    }
+
+    pub(crate) fn connection_in_words(&self) -> String {
+        match self.kind {
+            ConnectionKind::Direct => "it is reached directly",
+            ConnectionKind::HolePunched => "it is reached through a punched hole",
+            ConnectionKind::Relayed => "it is reached through a relay",
+        }
+        .into()
     }
 }
 
@@ -274,7 +303,8 @@ fn together(ok: Decayed, failed: Decayed) -> (f64, f64) {
     (ok.value(at), failed.value(at))
 }
 
-fn in_words(span: std::time::Duration) -> String {
+/// A span for people.
+pub(crate) fn in_words(span: std::time::Duration) -> String {
     match span.as_secs() {
         s @ 0..120 => format!("{s} s"),
         s @ 120..7_200 => format!("{} min", s / 60),
@@ -285,9 +315,12 @@ fn in_words(span: std::time::Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::decay::Penalty;
 
     const DAY_MS: u64 = 86_400_000;
 
@@ -326,9 +359,21 @@ mod tests {
     }
 
     #[test]
+    fn misbehaviour_lowers_the_score_for_an_hour_and_the_rank_not_at_all() {
+        let mut eve = proven(5.0, 0.0);
+        let now = eve.last_seen.unwrap();
+        eve.evidence.misbehaviour = Penalty::new(10.0, now);
+        let part = |later| score(&eve, now + later) / score(&proven(5.0, 0.0), now + later);
+        assert_eq!(part(Duration::ZERO), 0.5);
+        assert!(part(Duration::from_secs(3_600)) > 0.95);
+        assert_eq!(rank(&eve), rank(&proven(5.0, 0.0)));
+    }
+
+    #[test]
     fn an_explanation_adds_up_to_the_score() {
         let mut record = proven(7.0, 2.0);
         record.evidence.latency_ms = Some(40.0);
+        record.evidence.misbehaviour = Penalty::new(1e9, record.first_seen);
         let now = Time::from_millis(107 * DAY_MS);
         let told = explain(&record, now);
         let sum: f64 = told.terms.iter().map(|term| term.value * term.weight).sum();

@@ -1,80 +1,129 @@
-//! Where to ask when memory does not suffice: bootstrap servers, each behind a circuit breaker.
+//! Where to ask when memory does not suffice: which source next, and how each has fared.
 //!
-//! For now a source is an address the user or the program named. What is asked, and in which order,
-//! stands here; when memory has had its chance is the engine's business.
+//! Sources are of several kinds, and the kinds join a race one after the other: each gives the one
+//! before it a short head start, unless that has nothing to ask. So a source that works is asked
+//! early enough however many dead ones stand before it. Each sits behind its circuit breaker
+//! (`breaker`). When memory has had its chance is the engine's business, and so is what an answer
+//! means.
 
-use std::time::Duration;
+mod breaker;
+mod kind;
+mod known;
 
 use fastrand::Rng;
 
+use self::known::{Asking, Known, What, directory_of, land, server_at};
 use crate::{
     address::Address,
-    backoff::{self, Backoff},
+    backoff::Backoff,
     config::Config,
+    directory::Directory,
     key::PeerKey,
-    output::DialId,
+    output::{AskId, DialId},
     status::SourceStatus,
     text::Text,
     time::Time,
 };
 
-/// The bootstrap sources.
+pub use kind::Kind;
+
+/// Everything that can be asked.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    list: Vec<Source>,
-    /// Of its own, so that which server is asked does not hang on what else was drawn before.
+    list: Vec<Known>,
+    /// By kind, how it has taken part in the race so far.
+    parts: [Part; Kind::ALL.len()],
+    next_ask: u64,
+    /// Of its own, so that who is asked does not hang on what else was drawn before.
     rng: Rng,
 }
 
-#[derive(Clone, Debug)]
-struct Source {
-    peer: Option<PeerKey>,
-    address: Address,
-    breaker: Backoff,
-    dial: Option<DialId>,
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    began: Option<Time>,
+    turns: u32,
 }
 
-/// A source to be dialled now.
+/// Whom to ask now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// Who answers there, if that is known.
-    pub peer: Option<PeerKey>,
-    /// Where.
-    pub address: Address,
+pub enum Turn {
+    /// Dial this server, and say so by [`Sources::dialled`].
+    Dial {
+        /// Who answers there, if that is known.
+        peer: Option<PeerKey>,
+        /// Where.
+        address: Address,
+    },
+    /// Have this asked; it counts as being asked from now on.
+    Consult {
+        /// The question's name.
+        ask: AskId,
+        /// What.
+        directory: Directory,
+    },
 }
+
+/// A breaker to be remembered, and under which name.
+pub type Remembered = (Text<640>, Backoff);
 
 impl Sources {
     /// No source yet.
     pub fn new(rng: Rng) -> Self {
-        let list = Vec::new();
-        Self { list, rng }
+        Self {
+            list: Vec::new(),
+            parts: Default::default(),
+            next_ask: 0,
+            rng,
+        }
     }
 
-    /// Adds a source, with the breaker it had when we last stopped.
-    pub fn add(
+    /// Adds a server, with the breaker it had when we last stopped.
+    pub fn add_server(
         &mut self,
+        kind: Kind,
         peer: Option<PeerKey>,
         address: Address,
         breaker: Option<Backoff>,
         config: &Config,
     ) {
-        if let Some(known) = at(&mut self.list, &address) {
-            known.peer = peer.or(known.peer.take());
-        } else if self.list.len() < config.sources_max {
-            let breaker = breaker.unwrap_or_default();
-            self.list.push(Source {
-                peer,
-                address,
-                breaker,
-                dial: None,
+        if let Some(known) = server_at(&mut self.list, &address) {
+            known.kind = known.kind.min(kind); // what is remembered may be named as well
+            if let What::Server { peer: before, .. } = &mut known.what {
+                *before = peer.or(before.take());
+            }
+            return;
+        }
+        self.add(kind, What::Server { peer, address }, breaker, config);
+    }
+
+    /// Adds a directory, with the breaker it had when we last stopped.
+    pub fn add_directory(
+        &mut self,
+        directory: Directory,
+        breaker: Option<Backoff>,
+        config: &Config,
+    ) {
+        let (kind, what) = (directory.kind(), What::Directory(directory));
+        if self.list.iter().all(|known| known.what != what) {
+            self.add(kind, what, breaker, config);
+        }
+    }
+
+    fn add(&mut self, kind: Kind, what: What, breaker: Option<Backoff>, config: &Config) {
+        if self.list.len() < config.sources_max {
+            self.list.push(Known {
+                kind,
+                what,
+                breaker: breaker.unwrap_or_default(),
+                again_at: Time::default(),
+                asking: Asking::Nothing,
             });
         }
     }
 
-    /// A peer is to be forgotten, and with it that it was a server.
+    /// A peer is to be forgotten, and with it that it could be asked.
     pub fn forget(&mut self, peer: &PeerKey) {
-        self.list
-            .retain(|source| source.peer.as_ref() != Some(peer));
+        self.list.retain(|known| known.peer() != Some(peer));
     }
 
     /// There is none.
@@ -87,254 +136,283 @@ impl Sources {
         self.list.len()
     }
 
-    /// The next source to dial: drawn among those that rest no longer and are not `busy`, so that a
-    /// thousand nodes with one list do not all ask its first entry. `anyway` ignores breakers.
-    pub fn next(
+    /// How many of them are dialled.
+    pub fn servers(&self) -> usize {
+        let dialled = self.list.iter().filter(|known| known.kind.is_dialled());
+        dialled.count()
+    }
+
+    /// A race begins anew, and with it every head start.
+    pub fn race_anew(&mut self) {
+        self.parts = Default::default();
+    }
+
+    /// Whether nobody of this kind has been asked in this race.
+    pub fn had_no_turn(&self, kind: Kind) -> bool {
+        self.parts[kind as usize].turns == 0
+    }
+
+    /// The kinds that may be asked now, given from when on the first may be. A kind of which
+    /// everybody rests, or is connected, is passed over.
+    pub fn open(
         &mut self,
         now: Time,
+        from: Time,
+        busy: impl Fn(&PeerKey) -> bool,
+        config: &Config,
+    ) -> Vec<Kind> {
+        let mut open = self.openings(now, from, busy, config);
+        open.retain(|(_, at)| *at <= now);
+        for (kind, _) in &open {
+            self.parts[*kind as usize].began.get_or_insert(now);
+        }
+        open.into_iter().map(|(kind, _)| kind).collect()
+    }
+
+    /// When each kind that has anything to ask joins.
+    fn openings(
+        &self,
+        now: Time,
+        from: Time,
+        busy: impl Fn(&PeerKey) -> bool,
+        config: &Config,
+    ) -> Vec<(Kind, Time)> {
+        let mut openings = Vec::new();
+        let mut free_at = from;
+        for kind in Kind::ALL {
+            let mut of_kind = self.list.iter().filter(|known| known.kind == kind);
+            if !of_kind.any(|known| known.may_help(now, &busy)) {
+                continue;
+            }
+            let began = self.parts[kind as usize].began;
+            let opens = free_at.max(began.unwrap_or(now));
+            openings.push((kind, opens));
+            free_at = free_at.max(began.unwrap_or(opens) + config.source_head_start);
+        }
+        openings
+    }
+
+    /// Who of these kinds is asked next. The kind that had the fewest turns goes first, so that many
+    /// dead sources of one kind do not hold up another. `anyway` ignores rest and pace.
+    pub fn turn(
+        &mut self,
+        now: Time,
+        kinds: &[Kind],
         anyway: bool,
         busy: impl Fn(&PeerKey) -> bool,
-    ) -> Option<Ask> {
-        let ready: Vec<_> = self
-            .list
-            .iter()
-            .filter(|source| source.dial.is_none() && (anyway || source.breaker.is_over(now)))
-            .filter(|source| !source.peer.as_ref().is_some_and(&busy))
-            .collect();
-        // Those that work go first.
-        let fewest = ready.iter().map(|source| source.breaker.failures).min()?;
-        let ready: Vec<_> = ready
-            .into_iter()
-            .filter(|source| source.breaker.failures == fewest)
-            .collect();
-        let drawn = ready.get(self.rng.usize(..ready.len()))?;
-        Some(Ask {
-            peer: drawn.peer.clone(),
-            address: drawn.address.clone(),
+        config: &Config,
+    ) -> Option<Turn> {
+        let mut kinds = kinds.to_vec();
+        kinds.sort_by_key(|kind| (self.parts[*kind as usize].turns, *kind));
+        let (kind, drawn) = kinds.into_iter().find_map(|kind| {
+            if !kind.is_dialled() && !self.keeps_pace(now, kind, anyway, config) {
+                return None;
+            }
+            Some((kind, self.draw(now, kind, anyway, &busy)?))
+        })?;
+        let part = &mut self.parts[kind as usize];
+        part.turns = part.turns.saturating_add(1);
+        let known = &mut self.list[drawn];
+        Some(match known.what.clone() {
+            What::Server { peer, address } => Turn::Dial { peer, address },
+            What::Directory(directory) => {
+                let ask = AskId(self.next_ask);
+                self.next_ask += 1;
+                known.asking = Asking::Consult(ask, now);
+                Turn::Consult { ask, directory }
+            }
         })
     }
 
-    /// When the first of those resting may be asked again.
-    pub fn ready_at(&self, busy: impl Fn(&PeerKey) -> bool) -> Option<Time> {
-        self.list
+    /// Draws among those of a kind that rest no longer and are not `busy`, so that a thousand nodes
+    /// with one list do not all ask its first entry. Those that work go first.
+    fn draw(
+        &mut self,
+        now: Time,
+        kind: Kind,
+        anyway: bool,
+        busy: &impl Fn(&PeerKey) -> bool,
+    ) -> Option<usize> {
+        let ready = |known: &Known| known.kind == kind && known.is_ready(now, anyway, busy);
+        let ready: Vec<_> = (0..self.list.len())
+            .filter(|index| ready(&self.list[*index]))
+            .collect();
+        let failures = |index: &usize| self.list[*index].breaker.failures;
+        let fewest = ready.iter().map(failures).min()?;
+        let ready: Vec<_> = ready
             .iter()
-            .filter(|source| source.dial.is_none() && !source.peer.as_ref().is_some_and(&busy))
-            .map(|source| source.breaker.until)
-            .min()
+            .copied()
+            .filter(|index| failures(index) == fewest)
+            .collect();
+        ready.get(self.rng.usize(..ready.len())).copied()
     }
 
-    /// Notes that a source is being dialled.
+    /// Of one kind another is asked when the last one failed, or has had its head start.
+    fn keeps_pace(&self, now: Time, kind: Kind, anyway: bool, config: &Config) -> bool {
+        let of_kind = self.list.iter().filter(|known| known.kind == kind);
+        let began: Vec<_> = of_kind.filter_map(Known::consulted_since).collect();
+        let fresh = |began: &Time| now < *began + config.source_head_start;
+        began.len() < config.consults_max && (anyway || !began.iter().any(fresh))
+    }
+
+    /// When the next kind joins, or the next source may be asked: only moments ahead of `now`.
+    pub fn next_turn_at(
+        &self,
+        now: Time,
+        from: Time,
+        busy: impl Fn(&PeerKey) -> bool,
+        config: &Config,
+    ) -> Option<Time> {
+        let openings = self.openings(now, from, &busy, config).into_iter();
+        let openings = openings.map(|(_, at)| at);
+        let idle = |known: &&Known| {
+            known.asking == Asking::Nothing
+                && !known.peer().is_some_and(|it| known.waits_for(it, &busy))
+        };
+        let ready = self.list.iter().filter(idle);
+        let ready = ready.map(|known| known.breaker.until.max(known.again_at).max(from));
+        let pace = self.list.iter().filter_map(Known::consulted_since);
+        let pace = pace.map(|began| began + config.source_head_start);
+        let ahead = openings.chain(ready).chain(pace).filter(|at| *at > now);
+        ahead.min()
+    }
+
+    /// The questions that have been under way for too long.
+    pub fn expired(&self, now: Time, config: &Config) -> Vec<AskId> {
+        let asks = self.list.iter().filter_map(|known| match known.asking {
+            Asking::Consult(ask, began) => Some((ask, began)),
+            Asking::Dial(_) | Asking::Nothing => None,
+        });
+        asks.filter(|(_, began)| now >= patience_ends(*began, config))
+            .map(|(ask, _)| ask)
+            .collect()
+    }
+
+    /// When the next of them has been.
+    pub fn expires_at(&self, config: &Config) -> Option<Time> {
+        let began = self.list.iter().filter_map(Known::consulted_since);
+        began.map(|began| patience_ends(began, config)).min()
+    }
+
+    /// Notes that a server is being dialled.
     pub fn dialled(&mut self, address: &Address, dial: DialId) {
-        if let Some(source) = at(&mut self.list, address) {
-            source.dial = Some(dial);
+        if let Some(known) = server_at(&mut self.list, address) {
+            known.asking = Asking::Dial(dial);
         }
     }
 
-    /// A dial ended badly, and it is not clear yet whose fault that was: the source rests.
+    /// A dial ended badly, and it is not clear yet whose fault that was: the server rests.
     pub fn rest(&mut self, dial: DialId, now: Time, config: &Config) {
-        let Some(source) = land(&mut self.list, dial) else {
-            return;
-        };
-        let (min, max) = (config.backoff_min, config.breaker_min);
-        let wait = backoff::delay(source.breaker.failures, min, max, &mut self.rng);
-        source.breaker.until = source.breaker.until.max(now + wait);
+        if let Some(known) = land(&mut self.list, |asking| asking == Asking::Dial(dial)) {
+            breaker::rest(&mut known.breaker, now, config, &mut self.rng);
+        }
     }
 
-    /// A dial ended without saying anything about the source.
+    /// A dial ended without saying anything about the server.
     pub fn called_off(&mut self, dial: DialId) {
-        land(&mut self.list, dial);
+        land(&mut self.list, |asking| asking == Asking::Dial(dial));
     }
 
-    /// A source answered, and this is who it is. Returns its breaker to be remembered.
-    pub fn answered(&mut self, dial: DialId, peer: &PeerKey) -> Option<(Text<640>, Backoff)> {
-        let source = land(&mut self.list, dial)?;
-        source.peer = Some(peer.clone());
-        source.breaker = Backoff::default();
-        Some((source.name(), source.breaker))
+    /// A server answered, and this is who it is.
+    pub fn answered(&mut self, dial: DialId, who: &PeerKey) -> Option<Remembered> {
+        let known = land(&mut self.list, |asking| asking == Asking::Dial(dial))?;
+        if let What::Server { peer, .. } = &mut known.what {
+            *peer = Some(who.clone());
+        }
+        known.breaker = Backoff::default();
+        Some((known.name(), known.breaker))
     }
 
-    /// A source failed, and the fault was its own. Returns its breaker to be remembered.
-    pub fn failed(
+    /// A server failed, and the fault was its own.
+    pub fn failed(&mut self, address: &Address, now: Time, config: &Config) -> Option<Remembered> {
+        let known = server_at(&mut self.list, address)?;
+        breaker::fail(&mut known.breaker, now, config, &mut self.rng);
+        Some((known.name(), known.breaker))
+    }
+
+    /// A question was answered, well or badly: what was asked, and when. `None` if it is not under
+    /// way any more.
+    pub fn landed(&mut self, ask: AskId) -> Option<(Directory, Time)> {
+        let asked = |asking| matches!(asking, Asking::Consult(known, _) if known == ask);
+        let known = self.list.iter_mut().find(|known| asked(known.asking))?;
+        let began = known.consulted_since()?;
+        known.asking = Asking::Nothing;
+        match &known.what {
+            What::Directory(directory) => Some((directory.clone(), began)),
+            What::Server { .. } => None,
+        }
+    }
+
+    /// A directory said what it knows.
+    pub fn told(
         &mut self,
-        address: &Address,
+        directory: &Directory,
         now: Time,
         config: &Config,
-    ) -> Option<(Text<640>, Backoff)> {
-        let source = at(&mut self.list, address)?;
-        source.breaker.failures = source.breaker.failures.saturating_add(1);
-        source.breaker.until = now + source.breaker_wait(config, &mut self.rng);
-        Some((source.name(), source.breaker))
+    ) -> Option<Remembered> {
+        let known = directory_of(&mut self.list, directory)?;
+        known.breaker = Backoff::default();
+        known.again_at = now + config.consult_every;
+        Some((known.name(), known.breaker))
+    }
+
+    /// A directory did not, and it is not clear yet whose fault that was: it rests.
+    pub fn kept_silent(&mut self, directory: &Directory, now: Time, config: &Config) {
+        if let Some(known) = directory_of(&mut self.list, directory) {
+            breaker::rest(&mut known.breaker, now, config, &mut self.rng);
+        }
+    }
+
+    /// A directory failed, and the fault was its own.
+    pub fn let_down(
+        &mut self,
+        directory: &Directory,
+        now: Time,
+        config: &Config,
+    ) -> Option<Remembered> {
+        let known = directory_of(&mut self.list, directory)?;
+        breaker::fail(&mut known.breaker, now, config, &mut self.rng);
+        Some((known.name(), known.breaker))
     }
 
     /// Lets every source be asked at once again.
     pub fn clear(&mut self) {
-        for source in &mut self.list {
-            source.breaker.until = Time::default();
+        for known in &mut self.list {
+            known.breaker.until = Time::default();
+            known.again_at = Time::default();
         }
     }
 
-    /// The name of a source, under which its breaker is remembered.
-    pub fn name(address: &Address) -> Text<640> {
-        Text::new(&address.to_string())
+    /// The name of a server, under which its breaker is remembered.
+    pub fn server_name(address: &Address) -> Text<640> {
+        known::server_name(address)
     }
 
-    /// Each source and its breaker.
+    /// Each source and its breaker, in the order in which they join a race.
     pub fn status(&self, now: Time, config: &Config) -> Vec<SourceStatus> {
-        self.list
-            .iter()
-            .map(|source| {
-                let tripped = source.breaker.failures >= config.breaker_failures;
-                let resting = !source.breaker.is_over(now);
-                SourceStatus {
-                    name: source.name().to_string(),
-                    breaker: match (tripped, resting) {
-                        (false, _) => "closed",
-                        (true, true) => "open",
-                        (true, false) => "half-open",
-                    },
-                    failures: source.breaker.failures,
-                    until: resting.then_some(source.breaker.until),
-                }
+        let mut known: Vec<_> = self.list.iter().collect();
+        known.sort_by_key(|known| known.kind);
+        known
+            .into_iter()
+            .map(|known| SourceStatus {
+                name: known.name().to_string(),
+                kind: known.kind.word(),
+                breaker: breaker::state(&known.breaker, now, config),
+                failures: known.breaker.failures,
+                until: (!known.breaker.is_over(now)).then_some(known.breaker.until),
             })
             .collect()
     }
 }
 
-impl Source {
-    fn name(&self) -> Text<640> {
-        Sources::name(&self.address)
-    }
-
-    /// A closed breaker only spaces out the tries; an open one doubles from its minimum.
-    fn breaker_wait(&self, config: &Config, rng: &mut Rng) -> Duration {
-        match self.breaker.failures.checked_sub(config.breaker_failures) {
-            None => backoff::delay(
-                self.breaker.failures - 1,
-                config.backoff_min,
-                config.breaker_min,
-                rng,
-            ),
-            Some(further) => config
-                .breaker_min
-                .saturating_mul(2u32.saturating_pow(further))
-                .min(config.breaker_max),
-        }
-    }
+/// The program has its own limit, and knows better what happened; ours is for one that forgot.
+fn patience_ends(began: Time, config: &Config) -> Time {
+    began + config.consult_timeout + GRACE
 }
 
-/// The source at an address.
-fn at<'a>(list: &'a mut [Source], address: &Address) -> Option<&'a mut Source> {
-    list.iter_mut().find(|source| source.address == *address)
-}
-
-/// Takes the dial off the source it was meant for.
-fn land(list: &mut [Source], dial: DialId) -> Option<&mut Source> {
-    let mut dialled = list.iter_mut();
-    let source = dialled.find(|source| source.dial == Some(dial))?;
-    source.dial = None;
-    Some(source)
-}
+/// A busy program's delay.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const T: Time = Time::from_millis(1_000_000);
-
-    fn address(port: u16) -> Address {
-        format!("/ip4/8.8.4.4/tcp/{port}").parse().unwrap()
-    }
-
-    fn fail(sources: &mut Sources, now: Time) -> Backoff {
-        sources.dialled(&address(1), DialId(7));
-        let config = Config::default();
-        sources.rest(DialId(7), now, &config);
-        let (_, breaker) = sources.failed(&address(1), now, &config).unwrap();
-        breaker
-    }
-
-    fn one_source() -> Sources {
-        let mut sources = Sources::new(Rng::with_seed(1));
-        sources.add(None, address(1), None, &Config::default());
-        sources
-    }
-
-    #[test]
-    fn the_breaker_opens_at_five_failures_and_doubles_up_to_an_hour() {
-        let mut sources = one_source();
-        let config = Config::default();
-        let state = |sources: &Sources, now| sources.status(now, &config)[0].breaker;
-        for _ in 0..4 {
-            fail(&mut sources, T);
-            assert_eq!(state(&sources, T), "closed");
-        }
-        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
-            let breaker = fail(&mut sources, T);
-            assert_eq!(breaker.until.since(T), Duration::from_secs(60 * minutes));
-            assert_eq!(state(&sources, T), "open");
-            assert_eq!(state(&sources, breaker.until), "half-open");
-        }
-        sources.dialled(&address(1), DialId(9));
-        sources.answered(DialId(9), &"alice".parse().unwrap());
-        assert_eq!(state(&sources, T), "closed");
-    }
-
-    #[test]
-    fn a_failure_nobody_is_blamed_for_makes_a_source_rest_and_no_more() {
-        let (mut sources, config) = (one_source(), Config::default());
-        sources.dialled(&address(1), DialId(7));
-        assert_eq!(
-            sources.next(T, true, |_| false),
-            None,
-            "it is being dialled"
-        );
-        sources.rest(DialId(7), T, &config);
-        assert_eq!(sources.next(T, false, |_| false), None);
-        assert!(
-            sources
-                .next(T + config.breaker_min, false, |_| false)
-                .is_some()
-        );
-        assert_eq!(sources.status(T, &config)[0].failures, 0);
-    }
-
-    #[test]
-    fn an_open_source_is_not_asked() {
-        let mut sources = one_source();
-        for _ in 0..5 {
-            fail(&mut sources, T);
-        }
-        assert_eq!(sources.next(T, false, |_| false), None);
-        assert!(sources.next(T, true, |_| false).is_some());
-        let ready = sources.ready_at(|_| false).unwrap();
-        assert!(sources.next(ready, false, |_| false).is_some());
-    }
-
-    #[test]
-    fn those_that_work_go_first_and_none_is_everybodys_first() {
-        let mut sources = one_source();
-        for port in 2..6 {
-            sources.add(None, address(port), None, &Config::default());
-        }
-        fail(&mut sources, T);
-        let drawn: std::collections::BTreeSet<_> = (0..100)
-            .map(|_| {
-                sources
-                    .next(T + Duration::from_secs(60), false, |_| false)
-                    .unwrap()
-                    .address
-            })
-            .collect();
-        assert_eq!(drawn.len(), 4);
-        assert!(!drawn.contains(&address(1)));
-    }
-
-    #[test]
-    fn a_breaker_outlives_a_restart() {
-        let mut sources = one_source();
-        let breaker = fail(&mut sources, T);
-        let mut again = Sources::new(Rng::with_seed(2));
-        again.add(None, address(1), Some(breaker), &Config::default());
-        assert_eq!(again.next(T, false, |_| false), None);
-    }
-}
+#[path = "sources/tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{key::PeerKey, output::Lane, time::Time};
+use crate::{address::Address, key::PeerKey, output::Lane, reach::Scope, time::Time};
 
 /// The state of a node's memory and of its way back, as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -28,10 +28,12 @@ pub struct Status {
     pub outage_since: Option<Time>,
     /// What the last restart, or the last return to the network, took.
     pub numbers: Numbers,
-    /// Each bootstrap source and its circuit breaker.
+    /// Each source and its circuit breaker, in the order in which they are asked.
     pub sources: Vec<SourceStatus>,
     /// How saving goes.
     pub storage: StorageStatus,
+    /// Whether others can reach us.
+    pub reach: ReachStatus,
     /// What the engine waits for, in words.
     pub waiting_for: Option<&'static str>,
 }
@@ -50,6 +52,8 @@ pub struct Numbers {
     pub target_ms: Option<u64>,
     /// Dials made.
     pub dials: u64,
+    /// Questions to DNS names, rendezvous servers and URLs.
+    pub consults: u64,
     /// Of these, dials of bootstrap servers.
     pub bootstrap_dials: u64,
     /// Connections with bootstrap servers that came of it.
@@ -71,11 +75,13 @@ impl Numbers {
     }
 }
 
-/// One bootstrap source.
+/// One source.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SourceStatus {
-    /// Its address in text.
+    /// Its address, name or URL.
     pub name: String,
+    /// `manual` or `cached` for a bootstrap server named or remembered; `dns`, `rendezvous`, `url`.
+    pub kind: &'static str,
     /// Its circuit breaker: `closed`, `open` or `half-open`.
     pub breaker: &'static str,
     /// Failures in a row.
@@ -93,6 +99,39 @@ pub struct StorageStatus {
     pub saved: Option<Time>,
     /// Failed commits in a row.
     pub failures: u32,
+}
+
+/// Whether others can reach us, as far as we have seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ReachStatus {
+    /// Addresses of ours that peers tried, each with the last outcome.
+    pub tests: Vec<TestStatus>,
+    /// The farthest from which somebody came to us straight, of themselves.
+    pub visited_from: Option<Scope>,
+    /// Relays that keep a slot for us, or were asked for one.
+    pub relays: Vec<RelayStatus>,
+    /// Peers in memory that relay for others.
+    pub relays_known: usize,
+}
+
+/// One address of ours that somebody tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TestStatus {
+    /// Which.
+    pub address: Address,
+    /// Whether it led to us.
+    pub reached: bool,
+    /// When.
+    pub at: Time,
+}
+
+/// One relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RelayStatus {
+    /// Who.
+    pub peer: PeerKey,
+    /// Since when it keeps a slot for us; `None` while it is asked.
+    pub since: Option<Time>,
 }
 
 /// One dial of the last return, for the restart timeline.

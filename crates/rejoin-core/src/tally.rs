@@ -81,6 +81,11 @@ impl Tally {
         self.timeline.push_back((dial.id, trace));
     }
 
+    /// A directory is asked.
+    pub fn consulted(&mut self) {
+        self.numbers.consults += 1;
+    }
+
     /// A dial ended. `remembered` says that it counted as a dial out of memory.
     pub fn ended(
         &mut self,

@@ -8,8 +8,9 @@ use std::time::Duration;
 use common::*;
 use proptest::prelude::*;
 use rejoin_core::{
-    AddressFailure, AskId, Command, Config, Deed, DialId, Direction, Envelope, Failure, Identified,
-    Input, Output, Scope, Severity, SignedPeer, Snapshot, Source, Word, exchange,
+    AddressFailure, AskId, Command, Config, ConnectionKind, Deed, DialId, Direction, Directory,
+    Envelope, Failure, Identified, Input, Output, QuestionId, Rerouted, Scope, Severity,
+    SignedPeer, Snapshot, Source, Tested, Word, exchange,
 };
 
 #[derive(Clone, Debug)]
@@ -25,11 +26,15 @@ enum Op {
     Hear(u8, Vec<u8>),
     Identify(u8, Vec<u16>),
     Ping(u8, u32),
+    Consulted(u64, u8, Vec<u8>),
     Judge(u8, u8),
     Command(u8, u8),
     Committed(bool),
     Moved(u8),
     Woke,
+    Tested(u16, bool),
+    Slot(u8, bool),
+    Rerouted(u8, u8),
     Bogus(u64),
     Load(u8, u64),
     Sign(u8),
@@ -51,11 +56,16 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..200)).prop_map(|(by, who)| Op::Hear(by, who)),
         1 => (any::<u8>(), prop::collection::vec(any::<u16>(), 0..40)).prop_map(|(who, at)| Op::Identify(who, at)),
         2 => (any::<u8>(), any::<u32>()).prop_map(|(who, ms)| Op::Ping(who, ms)),
+        3 => (0u64..12, 0u8..9, prop::collection::vec(any::<u8>(), 0..200))
+            .prop_map(|(ask, how, who)| Op::Consulted(ask, how, who)),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(who, deed)| Op::Judge(who, deed)),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(who, what)| Op::Command(who, what)),
         3 => any::<bool>().prop_map(Op::Committed),
         1 => any::<u8>().prop_map(Op::Moved),
         1 => Just(Op::Woke),
+        2 => (any::<u16>(), any::<bool>()).prop_map(|(at, ok)| Op::Tested(at, ok)),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(who, kept)| Op::Slot(who, kept)),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(who, at)| Op::Rerouted(who, at)),
         1 => any::<u64>().prop_map(Op::Bogus),
         1 => (any::<u8>(), any::<u64>()).prop_map(|(who, when)| Op::Load(who, when)),
         1 => any::<u8>().prop_map(Op::Sign),
@@ -64,6 +74,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..30)).prop_map(|(by, who)| Op::Gossip(by, who)),
     ]
 }
+
+/// By this protocol a peer says that it relays.
+const HOP: &str = "/libp2p/circuit/relay/0.2.0/hop";
 
 fn name(who: u8) -> String {
     format!("n{}", who % 48)
@@ -146,7 +159,7 @@ fn run(node: &mut Node, op: Op) {
                 "x".repeat(usize::from(who) * 9)
             },
             protocols: vec![
-                [exchange::PROTOCOL, "/a"][usize::from(who % 2)].into();
+                [exchange::PROTOCOL, HOP][usize::from(who % 2)].into();
                 usize::from(who)
             ],
             public_key: vec![0; usize::from(who) * 20],
@@ -159,13 +172,23 @@ fn run(node: &mut Node, op: Op) {
                 rtt,
             });
         }
+        Op::Consulted(ask, how, who) => {
+            let named = |who: &u8| (key(&name(*who)), vec![address(u16::from(*who) * 7)]);
+            let found = match how {
+                0..7 => Err(failure(how)),
+                _ => Ok(who.iter().map(named).collect()),
+            };
+            let ask = AskId(ask);
+            node.tell(Input::Consulted { ask, found });
+        }
         Op::Judge(who, deed) => {
-            let deed = match deed % 3 {
+            let deed = match deed % 4 {
                 0 => Deed::TransferOk {
                     bytes_in: u64::MAX,
                     bytes_out: 1,
                 },
                 1 => Deed::TransferFailed,
+                2 => Deed::Overstepped,
                 _ => Deed::InvalidData(Severity::Severe),
             };
             node.tell(Input::Judged {
@@ -176,7 +199,7 @@ fn run(node: &mut Node, op: Op) {
         Op::Command(who, what) => {
             let peer = key(&name(who));
             let address = address(u16::from(who));
-            node.command(match what % 9 {
+            node.command(match what % 12 {
                 0 => Command::Connect {
                     peer: Some(peer),
                     addresses: vec![address],
@@ -200,6 +223,14 @@ fn run(node: &mut Node, op: Op) {
                 },
                 6 => Command::Forget(peer),
                 7 => Command::Prune,
+                8 => Command::AddDirectory(Directory::Rendezvous { peer, address }),
+                9 => Command::AddDirectory(
+                    Directory::url(&format!("https://example.org/{who}")).unwrap(),
+                ),
+                10 => Command::AddRelay {
+                    relay: peer,
+                    address,
+                },
                 _ => Command::SetTarget(usize::from(who % 20)),
             });
         }
@@ -210,6 +241,23 @@ fn run(node: &mut Node, op: Op) {
             place: Some(vec![place % 3]),
         }),
         Op::Woke => node.tell(Input::Woke),
+        Op::Tested(at, ok) => node.tell(Input::Tested {
+            address: address(at),
+            by: key("n1"),
+            outcome: if ok { Tested::Reached } else { Tested::Failed },
+        }),
+        Op::Slot(who, kept) => {
+            let relay = key(&name(who));
+            node.tell(match kept {
+                true => Input::Reserved { relay },
+                false => Input::NotReserved { relay },
+            });
+        }
+        Op::Rerouted(who, at) => node.tell(Input::Rerouted(Rerouted {
+            peer: key(&name(who)),
+            dialled: (at % 2 == 0).then(|| address(at.into())),
+            kind: ConnectionKind::HolePunched,
+        })),
         Op::Bogus(id) => {
             let failed = AddressFailure {
                 address: address(1),
@@ -228,12 +276,13 @@ fn run(node: &mut Node, op: Op) {
         Op::Load(who, when) => {
             let mut record = met(&name(who), u16::from(who), HOUR, 30.0);
             record.last_seen = Some(rejoin_core::Time::from_millis(when));
+            record.role.relay = when % 2 == 0;
             node.tell(Input::Loaded(vec![record]));
         }
         Op::Sign(at) => node.tell(Input::Signed(signed(&name(3), at))),
         Op::Ask(who) => node.tell(Input::PeersAsked {
             peer: key(&name(who)),
-            ask: AskId(who.into()),
+            question: QuestionId(who.into()),
             own: Some(signed(&name(who), who)),
         }),
         Op::Tell(by, who) => node.tell(Input::PeersTold {

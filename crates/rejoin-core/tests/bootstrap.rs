@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::*;
 use rejoin_core::{
-    Command, Connected, ConnectionKind, Dial, Direction, Event, Failure, Input, Lane,
+    Command, Connected, ConnectionKind, Dial, Direction, Directory, Event, Failure, Input, Lane,
+    Output,
 };
 
 fn add(node: &mut Node, name: Option<&str>, n: u16) {
@@ -71,6 +72,26 @@ fn a_blocked_server_is_not_asked() {
     assert_eq!(node.engine.numbers().bootstrap_dials, 0);
     node.command(Command::Unblock(key("server")));
     assert_eq!(node.engine.numbers().bootstrap_dials, 1);
+}
+
+#[test]
+fn a_rendezvous_server_takes_no_peers_place() {
+    let mut node = Node::new(vec![]);
+    node.command(Command::SetTarget(1));
+    node.command(Command::AddDirectory(Directory::Rendezvous {
+        peer: key("server"),
+        address: address(7_000),
+    }));
+    node.pass(Duration::ZERO);
+    let asked = |output: &Output| matches!(output, Output::Consult { .. });
+    assert!(node.others.iter().any(asked));
+    // The program dials it in order to ask.
+    let outbound = Direction::Outbound(None);
+    node.connected(key("server"), address(7_000), outbound);
+    let reached = |event: &Event| matches!(event, Event::TargetReached { .. });
+    assert!(!node.events.iter().any(reached));
+    node.come("alice");
+    assert!(node.events.iter().any(reached));
 }
 
 #[test]

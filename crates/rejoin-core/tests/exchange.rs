@@ -4,8 +4,8 @@ mod common;
 
 use common::*;
 use rejoin_core::{
-    Address, AskId, Connected, ConnectionKind, Direction, Envelope, Failure, Identified, Input,
-    Output, PeerKey, PeerRecord, Rumour, Scope, SignedPeer, Snapshot, Source, Word, exchange,
+    Address, Connected, ConnectionKind, Direction, Envelope, Failure, Identified, Input, Output,
+    PeerKey, PeerRecord, QuestionId, Rumour, Scope, SignedPeer, Snapshot, Source, Word, exchange,
 };
 
 /// Somebody's own word. The envelope is no real one; the core never looks inside.
@@ -59,12 +59,15 @@ impl Node {
         self.others.clear();
         self.tell(Input::PeersAsked {
             peer: key(name),
-            ask: AskId(7),
+            question: QuestionId(7),
             own: None,
         });
         let answer = self.others.iter().find_map(|output| match output {
-            Output::TellPeers { ask, envelopes } => {
-                assert_eq!(*ask, AskId(7));
+            Output::TellPeers {
+                question,
+                envelopes,
+            } => {
+                assert_eq!(*question, QuestionId(7));
                 Some(envelopes.clone())
             }
             _ => None,
@@ -124,7 +127,7 @@ fn only_proven_peers_seen_lately_are_told_of() {
     node.speaker("bob", "/ip4/9.9.9.9/tcp/1");
     node.tell(Input::PeersAsked {
         peer: key("bob"),
-        ask: AskId(1),
+        question: QuestionId(1),
         own: Some(word("bob", 1, &[address(3)])),
     });
     node.speaker("carol", "/ip4/9.8.9.9/tcp/1");
@@ -187,14 +190,21 @@ fn of_our_own_addresses_the_private_ones_stay_at_home() {
 }
 
 #[test]
-fn who_asks_too_often_is_told_nothing_and_it_counts_against_it() {
+fn who_asks_too_often_is_told_nothing_and_it_counts_against_it_unless_it_was_away() {
     let mut node = Node::new(vec![vouched("alice", 1, Scope::Public)]);
     node.speaker("bob", "/ip4/9.9.9.9/tcp/1");
     assert_eq!(node.asked_by("bob").len(), 1);
     node.tell(Input::Disconnected { peer: key("bob") });
+    node.pass(SECOND);
     node.speaker("bob", "/ip4/9.9.9.9/tcp/1");
-    assert_eq!(node.asked_by("bob"), [], "coming back washes nothing off");
-    assert!(node.invalid("bob") > 0.0);
+    assert_eq!(node.asked_by("bob"), [], "coming back changes nothing");
+    assert_eq!(
+        node.invalid("bob"),
+        0.0,
+        "it may have crashed and forgotten"
+    );
+    assert_eq!(node.asked_by("bob"), []);
+    assert!(node.invalid("bob") > 0.0, "twice over one connection");
     node.pass(SECOND * 61);
     assert_eq!(node.asked_by("bob").len(), 1);
 }

@@ -58,7 +58,9 @@ fn mistake_13_a_penalty_outlives_the_next_update() {
     node.tell(Input::Received { peer: key("p0") });
     assert!(score(&node) < before / 2.0);
     node.tell(Input::Disconnected { peer: key("p0") });
+    node.pass(SECOND * 700); // until it is let in again
     node.come("p0");
+    assert!(node.engine.is_connected(&key("p0")));
     assert!(score(&node) < before / 2.0, "coming back is no excuse");
     let weight = node.record("p0").evidence.invalid_data.latest();
     node.tell(Input::Identified(Identified {

@@ -5,8 +5,9 @@ use std::{net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, identify, ping};
 use rejoin_core::{
-    Address, AddressError, Command, Deed, DialTrace, Explanation, Input, LocalNetwork, PeerKey,
-    PeerRecord, Severity, Source, Status, retention::PruneReport,
+    Address, AddressError, AskId, Choice, Command, Deed, DialTrace, Directory, Explanation,
+    Failure, Input, LocalNetwork, PeerKey, PeerRecord, Purpose, Severity, Source, Status, Tested,
+    retention::PruneReport,
 };
 
 use crate::{behaviour::Behaviour, gossip, way};
@@ -56,6 +57,21 @@ impl Behaviour {
         Ok(())
     }
 
+    /// Names something else to ask for peers. It is asked by the program, in answer to
+    /// [`Event::Consult`](crate::Event::Consult).
+    pub fn add_directory(&mut self, directory: Directory) {
+        self.command(Command::AddDirectory(directory));
+    }
+
+    /// What became of an [`Event::Consult`](crate::Event::Consult): whom the directory named, or why
+    /// it named nobody. A `/p2p/…` at the end of an address is the peer's name; addresses without
+    /// one, and those beyond what a record holds, are left out; the list itself is to be bounded by
+    /// whoever reads it.
+    pub fn consulted(&mut self, ask: AskId, found: Result<Vec<Multiaddr>, Failure>) {
+        let found = found.map(way::by_peer);
+        self.tell(Input::Consulted { ask, found });
+    }
+
     /// Passes on what somebody told us of a peer. It is hearsay until we have met the peer.
     pub fn heard(
         &mut self,
@@ -92,7 +108,7 @@ impl Behaviour {
         self.command(Command::Block { peer, span });
     }
 
-    /// Deals with it again.
+    /// Deals with it again, and holds nothing against it that it did lately.
     pub fn unblock(&mut self, peer: PeerId) {
         self.command(Command::Unblock(peer.into()));
     }
@@ -138,9 +154,16 @@ impl Behaviour {
         self.judge(peer, Deed::TransferFailed);
     }
 
-    /// This peer sent something invalid.
+    /// This peer sent something invalid. Once what it did lately is more than is tolerated, its
+    /// connections are closed and it stays out for some time; see [`rejoin_core::reputation`].
     pub fn invalid_data(&mut self, peer: PeerId, severity: Severity) {
         self.judge(peer, Deed::InvalidData(severity));
+    }
+
+    /// This peer broke a limit of a protocol: too many records at once, too many requests, a message
+    /// too large.
+    pub fn overstepped(&mut self, peer: PeerId) {
+        self.judge(peer, Deed::Overstepped);
     }
 
     /// This peer sent us something: a sign of life.
@@ -160,6 +183,32 @@ impl Behaviour {
         if let Some(input) = self.translator.on_ping(event) {
             self.tell(input);
         }
+    }
+
+    /// Passes on that a peer, asked to, tried to reach us at an address of ours: what AutoNAT finds
+    /// out. While nobody reaches us, slots at relays are asked for; that takes the relay client of
+    /// libp2p in the swarm.
+    pub fn tested(&mut self, address: Multiaddr, by: PeerId, outcome: Tested) {
+        // One that is too long to be kept is not worth telling.
+        if let Ok((address, _)) = Address::split(address) {
+            let by = by.into();
+            self.tell(Input::Tested {
+                address,
+                by,
+                outcome,
+            });
+        }
+    }
+
+    /// Names a relay through which we want to be reached, whether others can come straight or not.
+    ///
+    /// # Errors
+    /// If the address is too long, or nothing but a name.
+    pub fn add_relay(&mut self, relay: PeerId, address: Multiaddr) -> Result<(), AddressError> {
+        let (address, _) = Address::split(address)?;
+        let relay = relay.into();
+        self.command(Command::AddRelay { relay, address });
+        Ok(())
     }
 
     /// Takes in a round of gossip that this neighbour published. Not to be forwarded: tell gossipsub to
@@ -213,6 +262,28 @@ impl Behaviour {
     /// Why a peer has the score it has; `None` if it is unknown.
     pub fn explain(&self, peer: PeerId) -> Option<Explanation> {
         self.engine.explain(&peer.into(), self.clock.peek())
+    }
+
+    /// How we stand to a peer, from −100 to 1: above zero its score, below zero what it did lately
+    /// that nobody should, −100 while we do not deal with it; a stranger is at 0.
+    ///
+    /// Made for gossipsub, whose application-specific score knows no range of its own: call
+    /// `gossipsub.set_application_score(&peer, memory.standing(peer))` for every connected peer once
+    /// a minute and upon [`Event::Misbehaved`](crate::Event::Misbehaved). With a gossip threshold of
+    /// −20 times the `app_specific_weight` gossipsub ignores whom we would send away.
+    pub fn standing(&self, peer: PeerId) -> f64 {
+        self.engine.standing(&peer.into(), self.clock.peek())
+    }
+
+    /// The `k` peers in memory that suit a purpose best, the best first, connected or not.
+    pub fn best_for(&self, purpose: Purpose, k: usize) -> Vec<Choice<'_>> {
+        self.engine.best_for(purpose, k, self.clock.peek())
+    }
+
+    /// Why a peer suits a purpose as well as it does; `None` if it is unknown.
+    pub fn explain_for(&self, peer: PeerId, purpose: Purpose) -> Option<Explanation> {
+        self.engine
+            .explain_for(&peer.into(), purpose, self.clock.peek())
     }
 
     /// What the retention rules would do now, and why.

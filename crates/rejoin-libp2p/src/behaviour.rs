@@ -21,7 +21,7 @@ use libp2p::{
         THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
 };
-use rejoin_core::{Changes, Config, Engine, Envelope, Input, Output, PeerKey, Snapshot};
+use rejoin_core::{Changes, Config, Engine, Envelope, Input, Output, PeerKey, Scope, Snapshot};
 
 use crate::{
     clock::Clock,
@@ -29,10 +29,13 @@ use crate::{
     gossip,
     senses::{Sensed, Senses},
     shelf::{Answer, Shelf},
+    slots::Slots,
     surroundings::Surroundings,
     talk::{self, Talk},
     timer::Timer,
     translator::Translator,
+    turns::Turns,
+    way,
 };
 
 /// Steps of one `poll`; after that others get their turn.
@@ -128,6 +131,8 @@ pub struct Behaviour {
     pub(crate) clock: Clock,
     pub(crate) translator: Translator,
     pub(crate) surroundings: Surroundings,
+    slots: Slots,
+    turns: Turns,
     senses: Senses,
     talk: Talk,
     shelf: Option<Box<dyn Shelf>>,
@@ -150,6 +155,8 @@ impl Behaviour {
             clock,
             translator: Translator::default(),
             surroundings: Surroundings::default(),
+            slots: Slots::default(),
+            turns: Turns::default(),
             senses: Senses::new(setup.identify, setup.ping, setup.pex),
             talk: Talk::new(setup.key),
             shelf: setup.shelf,
@@ -188,10 +195,13 @@ impl Behaviour {
                 Output::Dial(_)
                 | Output::CancelDial(_)
                 | Output::Disconnect { .. }
+                | Output::Reserve(_)
+                | Output::Release { .. }
                 | Output::Sign(_)
                 | Output::AskPeers { .. }
                 | Output::TellPeers { .. }
                 | Output::Gossip(_)
+                | Output::Consult { .. }
                 | Output::Discover
                 | Output::Event(_) => self.deferred.push_back(output),
             }
@@ -249,15 +259,22 @@ impl Behaviour {
 
     /// What the swarm is to do for one output, if it takes the swarm at all.
     fn carry_out(&mut self, output: Output) -> Option<Action> {
-        match output {
+        let connected = |peer: &PeerId| self.translator.is_connected(peer);
+        match self.turns.take(output, connected)? {
             Output::Dial(dial) => match self.translator.dial(dial) {
                 Ok(opts) => Some(ToSwarm::Dial { opts }),
                 Err(input) => {
+                    if let Input::DialFailed { dial, .. } | Input::DialNotMade { dial } = &input {
+                        self.deferred.extend(self.turns.dial_ended(*dial));
+                    }
                     self.tell(input);
                     None
                 }
             },
-            Output::CancelDial(dial) => self.translator.cancel(dial).map(close_all),
+            Output::CancelDial(dial) => match self.turns.cancel(dial) {
+                true => None,
+                false => self.translator.cancel(dial).map(close_all),
+            },
             Output::Disconnect { peer, reason } => {
                 tracing::debug!(%peer, ?reason, "closing");
                 peer.peer_id().map(close_all)
@@ -265,6 +282,19 @@ impl Behaviour {
             Output::Commit(changes) => {
                 self.save(changes);
                 None
+            }
+            Output::Reserve(reserve) => match self.slots.ask(reserve) {
+                Ok(opts) => Some(ToSwarm::ListenOn { opts }),
+                Err(input) => {
+                    self.tell(input);
+                    None
+                }
+            },
+            Output::Release { relay } => {
+                self.turns.release(&relay);
+                let id = self.slots.release(&relay)?;
+                self.deferred.extend(self.turns.slot_ended(&relay));
+                Some(ToSwarm::RemoveListener { id })
             }
             Output::Sign(addresses) => {
                 if let Some(input) = self.talk.sign(&addresses) {
@@ -276,14 +306,26 @@ impl Behaviour {
                 self.ask(peer, own.as_ref());
                 None
             }
-            Output::TellPeers { ask, envelopes } => {
-                if let Some((channel, answer)) = self.talk.answer(ask, &envelopes) {
+            Output::TellPeers {
+                question,
+                envelopes,
+            } => {
+                if let Some((channel, answer)) = self.talk.answer(question, &envelopes) {
                     self.senses.answer(channel, answer);
                 }
                 None
             }
             Output::Gossip(rumours) => Some(ToSwarm::GenerateEvent(Event::Gossip {
                 message: gossip::write(rumours),
+            })),
+            Output::Consult {
+                ask,
+                directory,
+                within,
+            } => Some(ToSwarm::GenerateEvent(Event::Consult {
+                ask,
+                directory,
+                within,
             })),
             Output::Discover => Some(ToSwarm::GenerateEvent(Event::Discover)),
             Output::Event(event) => Event::told(event).map(ToSwarm::GenerateEvent),
@@ -352,6 +394,25 @@ impl Behaviour {
             _ => Ok(()),
         }
     }
+
+    /// Other behaviours dial where a connected peer asks them to: AutoNAT to test the peer's
+    /// addresses, DCUtR to punch a hole. Nobody far away may have our own machine or LAN tried.
+    fn refuse_if_out_of_sight(
+        &self,
+        peer: PeerId,
+        addresses: &[Multiaddr],
+    ) -> Result<(), ConnectionDenied> {
+        let Some(from) = self.translator.nearest(&peer) else {
+            return Ok(()); // who is not connected asked for nothing
+        };
+        let in_sight = |address: &Multiaddr| {
+            way::stripped(address).is_some_and(|it| Scope::of(&it).may_be_told(from))
+        };
+        match addresses.is_empty() || addresses.iter().any(in_sight) {
+            true => Ok(()),
+            false => Err(ConnectionDenied::new(OutOfSight { peer })),
+        }
+    }
 }
 
 impl NetworkBehaviour for Behaviour {
@@ -390,6 +451,7 @@ impl NetworkBehaviour for Behaviour {
         // The engine may dial a blocked peer: then the user wants it.
         if let Some(peer) = peer.filter(|_| !self.translator.is_ours(connection)) {
             self.refuse_if_blocked(peer)?;
+            self.refuse_if_out_of_sight(peer, addresses)?;
         }
         self.senses
             .handle_pending_outbound_connection(connection, peer, addresses, role)
@@ -419,7 +481,19 @@ impl NetworkBehaviour for Behaviour {
         {
             return; // our own identify passes on what we have already heard first-hand
         }
-        if let Some(input) = self.translator.on_swarm_event(&event) {
+        let ended = self.translator.ends(&event);
+        let input = self.translator.on_swarm_event(&event);
+        let input = input.or_else(|| self.slots.on_swarm_event(&event));
+        if let FromSwarm::ConnectionEstablished(event) = &event {
+            self.deferred.extend(self.turns.connected(&event.peer_id));
+        }
+        if let Some(dial) = ended {
+            self.deferred.extend(self.turns.dial_ended(dial));
+        }
+        if let Some(Input::Reserved { relay } | Input::NotReserved { relay }) = &input {
+            self.deferred.extend(self.turns.slot_ended(relay));
+        }
+        if let Some(input) = input {
             self.tell(input);
         }
     }
@@ -486,6 +560,13 @@ enum Step {
 pub struct Blocked {
     /// Who.
     pub peer: PeerId,
+}
+
+/// Why a connection was refused: a peer far away asked for it, at an address only we can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{peer} is too far away to know what is at this address")]
+struct OutOfSight {
+    peer: PeerId,
 }
 
 fn close_all(peer_id: PeerId) -> Action {

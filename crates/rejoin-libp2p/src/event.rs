@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use libp2p::PeerId;
-use rejoin_core::{Event as Told, PeerKey, retention::PruneReport};
+use rejoin_core::{AskId, Consequence, Directory, Event as Told, PeerKey, retention::PruneReport};
 
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,13 @@ pub enum Event {
     },
     /// Retention forgot or demoted peers.
     Pruned(PruneReport),
+    /// A peer did more than is tolerated.
+    Misbehaved {
+        /// Who.
+        peer: PeerId,
+        /// What it has brought upon itself.
+        consequence: Consequence,
+    },
     /// What had to be put right in what was loaded.
     Repaired {
         /// Values that made no sense, such as times ahead of now.
@@ -50,6 +57,16 @@ pub enum Event {
     Gossip {
         /// At most [`GOSSIP_BYTES_MAX`](crate::GOSSIP_BYTES_MAX) bytes.
         message: Vec<u8>,
+    },
+    /// Ask this for peers, and answer with [`Behaviour::consulted`](crate::Behaviour::consulted).
+    /// Comes only for what was named by [`Behaviour::add_directory`](crate::Behaviour::add_directory).
+    Consult {
+        /// The question's name.
+        ask: AskId,
+        /// What to ask.
+        directory: Directory,
+        /// After how long to give up.
+        within: Duration,
     },
     /// Too few peers are known: ask the other discovery behaviours of the swarm, such as Kademlia,
     /// if there are any. What they find is taken in by itself.
@@ -78,6 +95,10 @@ impl Event {
             Told::OutageBegan => Self::OutageBegan,
             Told::OutageEnded { lasted } => Self::OutageEnded { lasted },
             Told::Pruned(report) => Self::Pruned(report),
+            Told::Misbehaved { peer, consequence } => Self::Misbehaved {
+                peer: named(peer)?,
+                consequence,
+            },
             Told::Repaired { values } => Self::Repaired { values },
         })
     }

@@ -5,7 +5,7 @@
 
 use std::{error::Error, io};
 
-use libp2p::core::transport::TransportError;
+use libp2p::{core::transport::TransportError, swarm::DialError};
 use rejoin_core::Failure;
 
 /// Nested errors are a dozen deep at most; one that is its own cause must not hold us.
@@ -18,6 +18,22 @@ pub(crate) fn failure_of(error: &TransportError<io::Error>) -> Failure {
         TransportError::Other(error) => of_kind(error)
             .or_else(|| of_number(error))
             .unwrap_or_else(|| of_words(error)),
+    }
+}
+
+/// Why a dial came to nothing, where the program dials by itself: the most telling of its reasons.
+pub fn failure_of_dial(error: &DialError) -> Failure {
+    match error {
+        DialError::Transport(errors) => {
+            let failures = errors.iter().map(|(_, error)| failure_of(error));
+            // A refusal tells more than silence, and silence more than what we know of ourselves.
+            failures.min().unwrap_or(Failure::Other)
+        }
+        DialError::WrongPeerId { .. } | DialError::LocalPeerId { .. } => Failure::WrongPeer,
+        DialError::NoAddresses => Failure::Unsupported,
+        DialError::DialPeerConditionFalse(_) | DialError::Aborted | DialError::Denied { .. } => {
+            Failure::Other
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Keeps every connection open. libp2p closes a connection that no protocol uses, ten seconds after
 //! the last one did; a node that wants neighbours holds on to them. Which connections are to be
 //! closed after all, the engine says.
+//!
+//! One kind is left to end by itself: a connection from a port of its own, beside the usual one, is
+//! an AutoNAT test of whether the other side can be reached. It has done its work once it is up.
 
 use std::{
     convert::Infallible,
@@ -23,7 +26,9 @@ pub struct KeepAlive;
 
 /// One connection's share of [`KeepAlive`].
 #[derive(Debug)]
-pub struct Handler;
+pub struct Handler {
+    keep: bool,
+}
 
 impl NetworkBehaviour for KeepAlive {
     type ConnectionHandler = Handler;
@@ -36,7 +41,7 @@ impl NetworkBehaviour for KeepAlive {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler)
+        Ok(Handler { keep: true })
     }
 
     fn handle_established_outbound_connection(
@@ -45,9 +50,10 @@ impl NetworkBehaviour for KeepAlive {
         _: PeerId,
         _: &Multiaddr,
         _: Endpoint,
-        _: PortUse,
+        port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler)
+        let keep = port_use == PortUse::Reuse;
+        Ok(Handler { keep })
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
@@ -79,7 +85,7 @@ impl ConnectionHandler for Handler {
     }
 
     fn connection_keep_alive(&self) -> bool {
-        true
+        self.keep
     }
 
     fn poll(

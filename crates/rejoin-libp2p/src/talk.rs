@@ -9,7 +9,7 @@ use libp2p::{
         Event as Happened, InboundFailure, Message, OutboundFailure, ResponseChannel,
     },
 };
-use rejoin_core::{Address, AskId, Deed, Envelope, Input, Severity, Word};
+use rejoin_core::{Address, Deed, Envelope, Input, QuestionId, Word};
 use serde_bytes::ByteBuf;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Talk {
     key: Option<Keypair>,
-    questions: BTreeMap<AskId, ResponseChannel<Answer>>,
+    questions: BTreeMap<QuestionId, ResponseChannel<Answer>>,
     asked: u64,
 }
 
@@ -42,10 +42,10 @@ impl Talk {
     /// Who waits for this answer, and the answer.
     pub(crate) fn answer(
         &mut self,
-        ask: AskId,
+        question: QuestionId,
         envelopes: &[Envelope],
     ) -> Option<(ResponseChannel<Answer>, Answer)> {
-        let channel = self.questions.remove(&ask)?;
+        let channel = self.questions.remove(&question)?;
         let peers = envelopes.iter().map(bytes).collect();
         Some((channel, Answer { peers }))
     }
@@ -62,13 +62,13 @@ impl Talk {
                     },
                 ..
             } => {
-                let ask = AskId(self.asked);
+                let question = QuestionId(self.asked);
                 self.asked += 1;
-                self.questions.insert(ask, channel);
+                self.questions.insert(question, channel);
                 let own = request.own.map(|own| word::read(&own));
                 Some(Input::PeersAsked {
                     peer: peer.into(),
-                    ask,
+                    question,
                     own: own.and_then(|own| match own {
                         Word::Signed(own) => Some(own),
                         Word::Broken => None,
@@ -107,7 +107,7 @@ impl Talk {
                 ..
             } if is_nonsense(&error) => Some(Input::Judged {
                 peer: peer.into(),
-                deed: Deed::InvalidData(Severity::Moderate),
+                deed: Deed::Overstepped,
             }),
             Happened::InboundFailure { .. } | Happened::ResponseSent { .. } => None,
         }

@@ -5,7 +5,9 @@
 use std::{collections::BTreeMap, num::NonZeroU8};
 
 use libp2p::{
-    PeerId, identify, ping,
+    PeerId,
+    core::{ConnectedPoint, transport::PortUse},
+    identify, ping,
     swarm::{
         AddressChange, ConnectionClosed, ConnectionId, DialError, DialFailure, FromSwarm,
         NewExternalAddrOfPeer,
@@ -14,8 +16,8 @@ use libp2p::{
     },
 };
 use rejoin_core::{
-    Address, AddressFailure, Connected, Dial, DialId, Direction, Failure, Identified, Input,
-    PeerKey, Scope, Source,
+    Address, AddressFailure, Connected, ConnectionKind, Dial, DialId, Direction, Failure,
+    Identified, Input, PeerKey, Rerouted, Scope, Source,
 };
 
 use crate::{failure::failure_of, way};
@@ -30,8 +32,15 @@ const PROTOCOLS_MAX: usize = 64;
 /// the swarm's own limits and the engine bound.
 #[derive(Debug, Default)]
 pub(crate) struct Translator {
-    connections: BTreeMap<PeerId, BTreeMap<ConnectionId, Scope>>,
+    connections: BTreeMap<PeerId, BTreeMap<ConnectionId, Line>>,
     flights: BTreeMap<ConnectionId, Flight>,
+}
+
+/// One open connection.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    scope: Scope,
+    relayed: bool,
 }
 
 /// A dial of the engine's that the swarm is at.
@@ -99,9 +108,26 @@ impl Translator {
         self.flights.contains_key(&connection)
     }
 
+    /// Which dial of the engine's ends with this event; to be asked before it is passed on.
+    pub(crate) fn ends(&self, event: &FromSwarm<'_>) -> Option<DialId> {
+        let connection = match event {
+            FromSwarm::ConnectionEstablished(event) => event.connection_id,
+            FromSwarm::DialFailure(event) => event.connection_id,
+            // `FromSwarm` is non-exhaustive; no other one ends a dial.
+            _ => return None,
+        };
+        self.flights.get(&connection).map(|flight| flight.dial)
+    }
+
     /// Whether a peer is connected.
     pub(crate) fn is_connected(&self, peer: &PeerId) -> bool {
         self.connections.contains_key(peer)
+    }
+
+    /// How near a connected peer is, by its nearest connection.
+    pub(crate) fn nearest(&self, peer: &PeerId) -> Option<Scope> {
+        let open = self.connections.get(peer)?;
+        open.values().map(|line| line.scope).min()
     }
 
     /// What the swarm's news mean to the engine, if anything.
@@ -122,16 +148,19 @@ impl Translator {
 
     fn on_established(&mut self, event: &ConnectionEstablished<'_>) -> Option<Input> {
         let address = way::address_of(event.endpoint);
-        self.connections
-            .entry(event.peer_id)
-            .or_default()
-            .insert(event.connection_id, Scope::of(&address));
+        let open = self.connections.entry(event.peer_id).or_default();
+        let only_relayed = open.values().all(|line| line.relayed);
+        open.insert(event.connection_id, Line::of(event.endpoint));
         let flight = self.flights.remove(&event.connection_id);
         if event.other_established > 0 {
-            // The dial has ended, but the peer was here before it did.
-            return flight
-                .filter(|flight| !flight.cancelled)
-                .map(|flight| Input::DialNotMade { dial: flight.dial });
+            return match flight {
+                // The dial has ended, but the peer was here before it did.
+                Some(Flight {
+                    dial, cancelled, ..
+                }) => (!cancelled).then_some(Input::DialNotMade { dial }),
+                None if only_relayed => rerouted(event, address),
+                None => None,
+            };
         }
         let direction = if event.endpoint.is_dialer() {
             Direction::Outbound(flight.map(|flight| flight.dial))
@@ -207,8 +236,7 @@ impl Translator {
 
     fn on_address_change(&mut self, event: &AddressChange<'_>) {
         if let Some(open) = self.connections.get_mut(&event.peer_id) {
-            let scope = Scope::of(&way::address_of(event.new));
-            open.insert(event.connection_id, scope);
+            open.insert(event.connection_id, Line::of(event.new));
         }
     }
 
@@ -220,7 +248,7 @@ impl Translator {
         let teller = self
             .connections
             .get(&event.peer_id)
-            .and_then(|open| open.values().max().copied());
+            .and_then(|open| open.values().map(|line| line.scope).max());
         Some(Input::Heard {
             source: Source::Swarm,
             teller,
@@ -238,7 +266,7 @@ impl Translator {
         else {
             return None;
         };
-        let scope = *self.connections.get(peer_id)?.get(connection_id)?;
+        let scope = self.connections.get(peer_id)?.get(connection_id)?.scope;
         let peer = PeerKey::from(*peer_id);
         Some(Input::Identified(Identified {
             addresses: info
@@ -269,6 +297,34 @@ impl Translator {
             rtt,
         })
     }
+}
+
+impl Line {
+    fn of(endpoint: &ConnectedPoint) -> Self {
+        Self {
+            scope: way::scope_of(endpoint),
+            relayed: endpoint.is_relayed(),
+        }
+    }
+}
+
+/// Beside relayed connections a straight one came up that the engine did not ask for: a hole was
+/// punched. Only an AutoNAT test comes from a port of its own, and it does not stay.
+fn rerouted(event: &ConnectionEstablished<'_>, address: Address) -> Option<Input> {
+    let dialled = match event.endpoint {
+        endpoint if endpoint.is_relayed() => return None,
+        ConnectedPoint::Dialer {
+            port_use: PortUse::New,
+            ..
+        } => return None,
+        ConnectedPoint::Dialer { .. } => Some(address),
+        ConnectedPoint::Listener { .. } => None,
+    };
+    Some(Input::Rerouted(Rerouted {
+        peer: event.peer_id.into(),
+        dialled,
+        kind: ConnectionKind::HolePunched,
+    }))
 }
 
 /// A name that is no libp2p name cannot be dialled by libp2p, wherever it lives.

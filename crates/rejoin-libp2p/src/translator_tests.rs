@@ -96,6 +96,57 @@ fn only_the_first_connection_and_the_last_end_count() {
 }
 
 #[test]
+fn a_straight_connection_beside_a_relayed_one_has_punched_a_hole() {
+    let (mut tongue, alice) = (Translator::default(), PeerId::random());
+    let punched = |dialled: Option<&str>| {
+        Some(Input::Rerouted(Rerouted {
+            peer: alice.into(),
+            dialled: dialled.map(|it| it.parse().unwrap()),
+            kind: ConnectionKind::HolePunched,
+        }))
+    };
+    let circuit = dialled_at(&format!("{ELSEWHERE}/p2p/{}/p2p-circuit", PeerId::random()));
+    let Some(Input::Connected(up)) = establish(&mut tongue, alice, 1, &circuit, 0) else {
+        panic!("not told");
+    };
+    assert_eq!(up.kind, ConnectionKind::Relayed);
+    assert_eq!(
+        establish(&mut tongue, alice, 2, &circuit, 1),
+        None,
+        "no better"
+    );
+    let test = ConnectedPoint::Dialer {
+        address: THERE.parse().unwrap(),
+        role_override: Endpoint::Dialer,
+        port_use: PortUse::New,
+    };
+    assert_eq!(establish(&mut tongue, alice, 3, &test, 2), None, "it ends");
+    close(&mut tongue, alice, 3, &test, 2);
+    let straight = outbound(alice);
+    assert_eq!(
+        establish(&mut tongue, alice, 4, &straight, 2),
+        punched(Some(THERE))
+    );
+    assert_eq!(establish(&mut tongue, alice, 5, &inbound(), 3), None);
+    close(&mut tongue, alice, 4, &straight, 3);
+    close(&mut tongue, alice, 5, &inbound(), 2);
+    assert_eq!(
+        establish(&mut tongue, alice, 6, &inbound(), 2),
+        punched(None)
+    );
+}
+
+#[test]
+fn how_near_a_peer_is_its_nearest_connection_tells() {
+    let (mut tongue, alice) = (Translator::default(), PeerId::random());
+    assert_eq!(tongue.nearest(&alice), None);
+    establish(&mut tongue, alice, 1, &outbound(alice), 0);
+    assert_eq!(tongue.nearest(&alice), Some(Scope::Public));
+    establish(&mut tongue, alice, 2, &dialled_at(HERE), 1);
+    assert_eq!(tongue.nearest(&alice), Some(Scope::Private));
+}
+
+#[test]
 fn a_dial_overtaken_by_the_peers_own_is_not_made() {
     let (mut tongue, alice) = (Translator::default(), PeerId::random());
     let id = fly(&mut tongue, 7, Some(alice));
@@ -356,8 +407,12 @@ fn close(
 }
 
 fn outbound(peer: PeerId) -> ConnectedPoint {
+    dialled_at(&format!("{THERE}/p2p/{peer}"))
+}
+
+fn dialled_at(address: &str) -> ConnectedPoint {
     ConnectedPoint::Dialer {
-        address: format!("{THERE}/p2p/{peer}").parse().unwrap(),
+        address: address.parse().unwrap(),
         role_override: Endpoint::Dialer,
         port_use: PortUse::Reuse,
     }

@@ -1,10 +1,16 @@
 //! Answers, as they travel: the JSON of the API and of `--json`, field by field in docs/json.md.
 //! Moments are milliseconds since the UNIX epoch, spans end in their unit.
 
-use rejoin::{Address, Explanation, PeerRecord, Pool, Status, Time};
+use rejoin::{Address, Explanation, PeerRecord, Pool, Purpose, Status, Time};
 use rejoin_core::{Lane, retention::PruneReport, score};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::{
+    checkup::{Checkup, NodeState},
+    diagnosis::{self, Known},
+    finding::{Finding, Level, Subject},
+};
 
 /// What a question got.
 #[derive(Clone, Debug, Serialize)]
@@ -18,6 +24,7 @@ pub enum Answer {
     Connect(ConnectAnswer),
     Done(DoneAnswer),
     Prune(PruneAnswer),
+    Doctor(Box<DoctorAnswer>),
 }
 
 /// What a node knows of itself beside its memory.
@@ -43,8 +50,12 @@ pub struct StatusAnswer {
     #[serde(flatten)]
     pub node: NodeFacts,
     pub connections: usize,
+    /// These three are newer than the rest.
+    #[serde(default)]
     pub asleep: usize,
+    #[serde(default)]
     pub outbound: usize,
+    #[serde(default)]
     pub outbound_reserved: usize,
     pub target: usize,
     pub proven: usize,
@@ -65,6 +76,7 @@ pub struct ReturnAnswer {
     pub fifth_ms: Option<u64>,
     pub target_ms: Option<u64>,
     pub dials: u64,
+    pub consults: u64,
     pub bootstrap_dials: u64,
     pub bootstrap_connections: u64,
     pub cached_dialled: u64,
@@ -76,6 +88,7 @@ pub struct ReturnAnswer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SourceAnswer {
     pub address: String,
+    pub kind: String,
     pub breaker: String,
     pub failures: u32,
     pub until: Option<u64>,
@@ -101,6 +114,8 @@ pub struct PeerRow {
     pub peer: String,
     pub name: Option<String>,
     pub score: f64,
+    /// How well it suits the purpose asked for.
+    pub worth: Option<f64>,
     pub pool: Pool,
     pub connected: bool,
     pub pinned: bool,
@@ -128,6 +143,8 @@ pub struct PeerAnswer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WhyAnswer {
     pub peer: PeerRow,
+    #[serde(rename = "for")]
+    pub purpose: Option<Purpose>,
     pub score: f64,
     /// What is added up.
     pub terms: Vec<TermAnswer>,
@@ -193,6 +210,47 @@ pub struct FateAnswer {
     pub because: String,
 }
 
+/// How healthy everything is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DoctorAnswer {
+    /// No finding is trouble.
+    pub well: bool,
+    pub running: bool,
+    /// Whether others can reach us; `null` without a node.
+    pub reach: Option<ReachAnswer>,
+    pub transports: Vec<TransportAnswer>,
+    pub findings: Vec<FindingAnswer>,
+}
+
+/// Each `yes`, `no` or `not-yet`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReachAnswer {
+    pub internet: String,
+    pub lan: String,
+    /// Relays that keep a slot for us.
+    pub relays: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransportAnswer {
+    pub transport: String,
+    pub addresses: Vec<String>,
+    /// `yes`, `no` or `not-yet`.
+    pub reached: String,
+}
+
+/// One finding. What else its `code` carries stands beside it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FindingAnswer {
+    pub code: String,
+    pub subject: Subject,
+    pub level: Level,
+    pub what: String,
+    pub remedy: Option<String>,
+    #[serde(flatten)]
+    pub facts: serde_json::Map<String, Value>,
+}
+
 fn ms(time: Option<Time>) -> Option<u64> {
     time.map(Time::as_millis)
 }
@@ -218,6 +276,7 @@ impl StatusAnswer {
                 fifth_ms: numbers.fifth_ms,
                 target_ms: numbers.target_ms,
                 dials: numbers.dials,
+                consults: numbers.consults,
                 bootstrap_dials: numbers.bootstrap_dials,
                 bootstrap_connections: numbers.bootstrap_connections,
                 cached_dialled: numbers.cached_dialled,
@@ -230,6 +289,7 @@ impl StatusAnswer {
                 .into_iter()
                 .map(|source| SourceAnswer {
                     address: source.name,
+                    kind: source.kind.into(),
                     breaker: source.breaker.into(),
                     failures: source.failures,
                     until: ms(source.until),
@@ -251,10 +311,11 @@ impl PeerRow {
             peer: record.key.to_string(),
             name: record.display_name.as_ref().map(ToString::to_string),
             score: score::score(record, now),
+            worth: None,
             pool: record.pool(),
             connected,
             pinned: record.control.pinned,
-            blocked_until: ms(record.control.blocked_until.filter(|until| *until > now)),
+            blocked_until: ms(record.blocked_until(now)),
             bootstrap: record.role.bootstrap,
             latency_ms: evidence.latency_ms,
             first_seen: record.first_seen.as_millis(),
@@ -276,7 +337,7 @@ fn by_evidence(record: &PeerRecord) -> impl Iterator<Item = &Address> {
 }
 
 impl WhyAnswer {
-    pub fn new(peer: PeerRow, explanation: Explanation) -> Self {
+    pub fn new(peer: PeerRow, purpose: Option<Purpose>, explanation: Explanation) -> Self {
         let terms = |terms: Vec<score::Term>| {
             let term = |term: score::Term| TermAnswer {
                 name: term.name.into(),
@@ -288,6 +349,7 @@ impl WhyAnswer {
         };
         Self {
             peer,
+            purpose,
             score: explanation.score,
             terms: terms(explanation.terms),
             factors: terms(explanation.factors),
@@ -304,6 +366,78 @@ impl DialAnswer {
             began: trace.began.as_millis(),
             ended: ms(trace.ended),
             outcome: trace.outcome.into(),
+        }
+    }
+}
+
+impl DoctorAnswer {
+    pub fn new(checkup: &Checkup) -> Self {
+        let findings: Vec<_> = diagnosis::diagnose(checkup)
+            .iter()
+            .map(FindingAnswer::new)
+            .collect();
+        let node = match &checkup.node {
+            NodeState::Runs(node) => Some(node),
+            NodeState::Stopped | NodeState::Silent { .. } => None,
+        };
+        Self {
+            well: findings.iter().all(|it| it.level < Level::Trouble),
+            running: !matches!(checkup.node, NodeState::Stopped),
+            reach: node.map(|node| ReachAnswer {
+                internet: known(diagnosis::from_internet(node)),
+                lan: known(diagnosis::from_lan(node)),
+                relays: diagnosis::relays(node),
+            }),
+            transports: node.map_or(Vec::new(), |node| {
+                let transports = diagnosis::transports(node).into_iter();
+                transports.map(TransportAnswer::new).collect()
+            }),
+            findings,
+        }
+    }
+}
+
+fn known(known: Known) -> String {
+    match known {
+        Known::Yes => "yes",
+        Known::No => "no",
+        Known::NotYet => "not-yet",
+    }
+    .into()
+}
+
+impl TransportAnswer {
+    fn new(listening: diagnosis::Listening) -> Self {
+        Self {
+            transport: listening.transport.to_string(),
+            addresses: listening
+                .addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            reached: known(listening.reached),
+        }
+    }
+}
+
+impl FindingAnswer {
+    fn new(finding: &Finding) -> Self {
+        let mut facts = match serde_json::to_value(finding) {
+            Ok(Value::Object(facts)) => facts,
+            Ok(_) | Err(_) => serde_json::Map::new(),
+        };
+        let code = facts.remove("code");
+        Self {
+            code: code
+                .as_ref()
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .into(),
+            subject: finding.subject(),
+            level: finding.level(),
+            what: finding.what(),
+            remedy: finding.remedy().map(Into::into),
+            facts,
         }
     }
 }

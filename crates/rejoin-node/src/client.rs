@@ -78,8 +78,12 @@ impl Client {
                 self.get("peers", &given)
             }
             Question::Peer(peer) => self.get(&format!("peers/{}", quoted(peer)), &[]),
-            Question::Why(peer) => self.get(&format!("peers/{}/why", quoted(peer)), &[]),
+            Question::Why { peer, purpose } => {
+                let what = purpose.map(|purpose| ("for".into(), purpose.to_string()));
+                self.get(&format!("peers/{}/why", quoted(peer)), what.as_slice())
+            }
             Question::Timeline => self.get("timeline", &[]),
+            Question::Doctor => self.get("doctor", &[]),
             Question::Connect(target) => {
                 let to = match target {
                     Target::Known(name) => name.clone(),

@@ -4,35 +4,41 @@
 use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Duration};
 
 use libp2p::{
-    Multiaddr, PeerId, Swarm, core::transport::ListenerId, futures::StreamExt, gossipsub, identify,
-    kad, multiaddr::Protocol, swarm::SwarmEvent,
+    Multiaddr, PeerId, Swarm, autonat, core::transport::ListenerId, futures::StreamExt, gossipsub,
+    identify, kad, mdns, multiaddr::Protocol, swarm::SwarmEvent, upnp,
 };
 use rejoin::{
-    Behaviour, Command, Config, DialTrace, Event, PeerKey, PeerRecord, Setup, Source, Status, Time,
+    Behaviour, Choice, Command, Config, Consequence, DialTrace, Event, Explanation, PeerKey,
+    PeerRecord, Purpose, Setup, Source, Status, Time,
 };
 use rejoin_core::{
+    Tested,
     record::ADDRESSES_MAX,
     retention::{Fate, PruneReport},
 };
 use rejoin_libp2p::now;
+use rejoin_store::Notice;
 use tokio::sync::mpsc;
 
 use crate::{
-    answer::{Answer, ConnectAnswer, NodeFacts},
+    answer::{Answer, ConnectAnswer, DoctorAnswer, NodeFacts},
     api::{Ask, Door},
+    checkup::{self, Checkup, Disk, Memory, NodeState, Router, Running},
     connects::{Awaited, Connects, Reply},
     failure::Failure,
     identity,
     lookout::{Here, Lookout},
     mind::{self, Mind},
-    network::{self, Network, NetworkEvent},
+    network::{self, Extras, Network, NetworkEvent},
     news::{News, Printer, Started},
     ports::Ports,
     print,
     question::{Question, Target},
     refusal::Refusal,
+    relaying,
     settings::NodeSettings,
     signals::Signals,
+    sources::Questions,
 };
 
 /// Questions waiting for the loop; it takes a fraction of a millisecond for each.
@@ -43,6 +49,9 @@ const SAVE_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Addresses of our own kept for `status`: a machine with many interfaces.
 const LISTENING_MAX: usize = 64;
+
+/// Addresses of neighbours taken in at once: an office of them.
+const NEIGHBOURS_MAX: usize = 200;
 
 /// A peer of another network is not dealt with for so long; then it may have moved to ours.
 const OTHER_NETWORK: Duration = Duration::from_secs(600);
@@ -62,11 +71,15 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
     let mut daemon = Daemon::start(settings, &door, printer)?;
     loop {
         let deadline = daemon.connects.next_deadline();
+        daemon.questions.rendezvous.look(&daemon.swarm, now());
+        let registration = daemon.questions.rendezvous.next_deadline();
         tokio::select! {
             event = daemon.swarm.select_next_some() => daemon.on_event(event),
             Some(Ask { question, reply }) = inbox.recv() => daemon.answer(&question, reply),
             here = daemon.lookout.next() => daemon.moved(here),
+            Some((ask, found)) = daemon.questions.next() => daemon.memory().consulted(ask, found),
             () = until(deadline) => daemon.connects.give_up(now()),
+            () = until(registration) => daemon.keep_registered(),
             _ = signals.next() => break,
         }
     }
@@ -79,11 +92,16 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
 struct Daemon {
     swarm: Swarm<Network>,
     facts: NodeFacts,
+    /// What the doctor wants to know beside all that.
+    notices: Vec<Notice>,
+    repaired: usize,
+    router: Router,
     /// Which listener came of which wish.
     listeners: HashMap<ListenerId, Multiaddr>,
     ports: Ports,
     connects: Connects,
     lookout: Lookout,
+    questions: Questions,
     /// More peers are wanted, but nobody is known yet who could be asked.
     searching: bool,
     settings: NodeSettings,
@@ -121,13 +139,28 @@ impl Daemon {
             store_problem: problem,
         };
         let (lookout, here) = Lookout::begin();
+        // Whom nobody outside this machine can reach needs no router.
+        let beyond = settings.listen.iter().any(|address| !is_local(address));
+        let extras = Extras {
+            upnp: settings.upnp && beyond,
+            relay_server: settings.relay_server,
+            ..settings.sources.extras
+        };
         let mut daemon = Self {
-            swarm: network::swarm(keypair.clone(), &settings.network, memory)?,
+            swarm: network::swarm(keypair.clone(), &settings.network, memory, extras)?,
             facts,
+            notices: notices.clone(),
+            repaired: 0,
+            router: match (extras.upnp, beyond) {
+                (true, _) => Router::Asked,
+                (false, true) => Router::Forbidden,
+                (false, false) => Router::NotAsked,
+            },
             listeners: HashMap::new(),
             ports: Ports::load(&place.folder),
             connects: Connects::default(),
             lookout,
+            questions: Questions::new(&settings),
             searching: false,
             settings,
             printer,
@@ -139,10 +172,17 @@ impl Daemon {
             daemon.tell(News::Notice { text });
         }
         daemon.listen()?;
-        for address in daemon.settings.bootstrap.clone() {
+        for address in daemon.settings.external.clone() {
+            daemon.swarm.add_external_address(address);
+        }
+        let sources = daemon.settings.sources.clone();
+        for address in sources.bootstrap {
             if let Err(error) = daemon.memory().add_bootstrap(address) {
                 print::aside(&format!("a bootstrap server is left out: {error}"));
             }
+        }
+        for directory in sources.directories {
+            daemon.memory().add_directory(directory);
         }
         Ok(daemon)
     }
@@ -166,7 +206,16 @@ impl Daemon {
 
     fn listen(&mut self) -> Result<(), Failure> {
         let mut refusal = String::from("nothing");
+        let mut relayed = false;
         for wanted in self.settings.listen.clone() {
+            if let Some((relay, address)) = relaying::relay_in(&wanted) {
+                // That it is kept, and asked again, is the engine's business.
+                match self.memory().add_relay(relay, address) {
+                    Ok(()) => relayed = true,
+                    Err(error) => print::aside(&format!("the relay {wanted} is left out: {error}")),
+                }
+                continue;
+            }
             let as_last_time = self.ports.last(&wanted);
             let listener = as_last_time
                 .and_then(|address| self.swarm.listen_on(address).ok())
@@ -183,7 +232,7 @@ impl Daemon {
                 }
             }
         }
-        if self.listeners.is_empty() {
+        if self.listeners.is_empty() && !relayed {
             return Err(Failure::NoListener(refusal));
         }
         Ok(())
@@ -206,7 +255,13 @@ impl Daemon {
             SwarmEvent::Behaviour(NetworkEvent::Memory(event)) => self.on_memory(event),
             SwarmEvent::Behaviour(NetworkEvent::Identify(event)) => self.on_identify(&event),
             SwarmEvent::Behaviour(NetworkEvent::Kad(event)) => self.on_kad(event),
+            SwarmEvent::Behaviour(NetworkEvent::Autonat(event)) => self.on_autonat(event),
+            SwarmEvent::Behaviour(NetworkEvent::Upnp(event)) => self.on_upnp(&event),
             SwarmEvent::Behaviour(NetworkEvent::Gossip(event)) => self.on_gossip(event),
+            SwarmEvent::Behaviour(NetworkEvent::Rendezvous(event)) => {
+                self.questions.rendezvous.on_event(event, now());
+            }
+            SwarmEvent::Behaviour(NetworkEvent::Mdns(event)) => self.on_mdns(event),
             SwarmEvent::NewListenAddr {
                 listener_id,
                 address,
@@ -214,13 +269,19 @@ impl Daemon {
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 let gone = self.with_my_name(address);
                 self.facts.listening.retain(|known| *known != gone);
+                self.show_relay();
                 self.lookout.look_again();
             }
             SwarmEvent::ConnectionEstablished {
                 peer_id, endpoint, ..
-            } => self.connects.connected(peer_id, &endpoint, now()),
+            } => {
+                self.connects.connected(peer_id, &endpoint, now());
+                let rendezvous = &mut self.questions.rendezvous;
+                rendezvous.connected(&mut self.swarm, peer_id);
+            }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 self.connects.failed(peer_id, &error);
+                self.questions.rendezvous.not_connected(peer_id, &error);
             }
             _ => {} // `SwarmEvent` is non-exhaustive; the rest does not concern us
         }
@@ -260,8 +321,31 @@ impl Daemon {
                 lasted_ms: millis(lasted),
             }),
             Event::Pruned(report) => self.tell(pruned(&report)),
-            Event::Repaired { values } => self.tell(News::Repaired { values }),
+            Event::Misbehaved { peer, consequence } => {
+                let record = self.swarm.behaviour().memory.peer(peer);
+                let until = record.and_then(|record| record.blocked_until(now()));
+                self.tell(News::Misbehaved {
+                    peer: peer.to_string(),
+                    consequence: match consequence {
+                        Consequence::Spared => "spared",
+                        Consequence::SentAway => "sent_away",
+                        Consequence::Banned => "banned",
+                    },
+                    out_for_ms: until.map(|until| millis(until.since(now()))),
+                });
+            }
+            Event::Repaired { values } => {
+                self.repaired = self.repaired.saturating_add(values);
+                self.tell(News::Repaired { values });
+            }
             Event::Gossip { message } => self.gossip(message),
+            Event::Consult {
+                ask,
+                directory,
+                within,
+            } => self
+                .questions
+                .begin(&mut self.swarm, ask, directory, within),
             Event::Discover => self.discover(),
             _ => {} // `Event` is non-exhaustive
         }
@@ -324,6 +408,46 @@ impl Daemon {
         }
     }
 
+    /// Somebody tried to reach us at an address of ours.
+    fn on_autonat(&mut self, event: autonat::v2::client::Event) {
+        let outcome = match event.result {
+            Ok(()) => Tested::Reached,
+            Err(_) => Tested::Failed,
+        };
+        self.memory()
+            .tested(event.tested_addr, event.server, outcome);
+    }
+
+    fn on_upnp(&mut self, event: &upnp::Event) {
+        self.router = match event {
+            upnp::Event::NewExternalAddr { .. } => Router::Opened,
+            upnp::Event::ExpiredExternalAddr { .. } => Router::Asked,
+            upnp::Event::GatewayNotFound => Router::Absent,
+            upnp::Event::NonRoutableGateway => Router::Shadowed,
+        };
+    }
+
+    /// A relay offers itself once it has addresses at which others reach it. Whoever made us one
+    /// says that they do, so nobody has to try first.
+    fn show_relay(&mut self) {
+        if !self.settings.relay_server {
+            return;
+        }
+        let listening: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
+        let shown = relaying::reached_by(&listening);
+        let external: Vec<Multiaddr> = self.swarm.external_addresses().cloned().collect();
+        for gone in listening.iter().filter(|it| !shown.contains(it)) {
+            if external.contains(gone) {
+                self.swarm.remove_external_address(gone);
+            }
+        }
+        for address in shown {
+            if !external.contains(&address) {
+                self.swarm.add_external_address(address);
+            }
+        }
+    }
+
     /// Tells our neighbours. Where there are none yet, the next round finds some.
     fn gossip(&mut self, message: Vec<u8>) {
         let topic = network::gossip_topic(&self.settings.network);
@@ -354,6 +478,21 @@ impl Daemon {
         }
     }
 
+    /// Neighbours announce themselves; nobody has to ask.
+    fn on_mdns(&mut self, event: mdns::Event) {
+        let mdns::Event::Discovered(found) = event else {
+            return; // the engine forgets by itself
+        };
+        for (peer, address) in found.into_iter().take(NEIGHBOURS_MAX) {
+            self.memory().heard(Source::Mdns, peer, [address]);
+        }
+    }
+
+    fn keep_registered(&mut self) {
+        let rendezvous = &mut self.questions.rendezvous;
+        rendezvous.keep_registered(&mut self.swarm, now());
+    }
+
     fn listening(&mut self, listener: ListenerId, address: Multiaddr) {
         if let Some(wanted) = self.listeners.get(&listener)
             && self.ports.note(wanted, &address)
@@ -363,9 +502,13 @@ impl Daemon {
         }
         let local = !self.settings.listen_chosen && is_local(&address);
         let address = self.with_my_name(address);
+        if self.facts.listening.contains(&address) {
+            return; // a relay has renewed its slot
+        }
         if self.facts.listening.len() < LISTENING_MAX {
             self.facts.listening.push(address.clone());
         }
+        self.show_relay();
         self.tell(News::Listening { address, local });
         self.lookout.look_again();
     }
@@ -377,15 +520,64 @@ impl Daemon {
     }
 
     fn with_my_name(&self, address: Multiaddr) -> String {
-        address.with(Protocol::P2p(self.me())).to_string()
+        // A circuit comes with it.
+        let named = address.with_p2p(self.me());
+        named.unwrap_or_else(|address| address).to_string()
     }
 
     fn answer(&mut self, question: &Question, reply: Reply) {
         if let Question::Connect(target) = question {
             return self.connect(target, reply);
         }
+        if let Question::Doctor = question {
+            return self.see_doctor(reply);
+        }
         let answer = mind::answer(self, question, now());
         let _ = reply.send(answer); // whoever asked may be gone
+    }
+
+    /// The disk is looked at beside the loop: it may be the one that is ill.
+    fn see_doctor(&self, reply: Reply) {
+        let mut checkup = self.checkup();
+        let place = self.settings.place.clone();
+        tokio::task::spawn_blocking(move || {
+            checkup.disk = Disk::look(&place);
+            let answer = Answer::Doctor(Box::new(DoctorAnswer::new(&checkup)));
+            let _ = reply.send(Ok(answer)); // whoever asked may be gone
+        });
+    }
+
+    fn checkup(&self) -> Checkup {
+        let status = self.status();
+        let storage = status.storage;
+        let tests_others = |record: &&PeerRecord| {
+            let mut protocols = record.role.protocols.iter();
+            protocols.any(|it| **it == *network::TESTS_ADDRESSES)
+        };
+        let connected = self.swarm.connected_peers();
+        let memory = &self.swarm.behaviour().memory;
+        let testers = connected.filter_map(|peer| memory.peer(*peer));
+        Checkup {
+            now: now(),
+            program_from: checkup::program_from(),
+            node: NodeState::Runs(Box::new(Running {
+                listening: self.swarm.listeners().cloned().collect(),
+                external: self.swarm.external_addresses().cloned().collect(),
+                router: self.router,
+                testers: testers.filter(tests_others).count(),
+                status,
+            })),
+            memory: Memory {
+                problem: self.facts.store_problem.clone(),
+                notices: self.notices.clone(),
+                unsaved: storage.unsaved,
+                saved: storage.saved,
+                failures: storage.failures,
+                newest: checkup::newest(memory.peers()),
+                repaired: self.repaired,
+            },
+            disk: Disk::default(),
+        }
     }
 
     fn connect(&mut self, target: &Target, reply: Reply) {
@@ -471,6 +663,15 @@ impl Mind for Daemon {
 
     fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
         self.swarm.behaviour().memory.peers()
+    }
+
+    fn best_for(&self, purpose: Purpose, k: usize) -> Vec<Choice<'_>> {
+        self.swarm.behaviour().memory.best_for(purpose, k)
+    }
+
+    fn explain_for(&self, peer: &PeerKey, purpose: Purpose) -> Option<Explanation> {
+        let memory = &self.swarm.behaviour().memory;
+        memory.explain_for(peer.peer_id()?, purpose)
     }
 
     fn timeline(&self) -> impl Iterator<Item = &DialTrace> {

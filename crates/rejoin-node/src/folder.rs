@@ -33,12 +33,20 @@ impl Folder {
         self.0.join(name)
     }
 
+    /// Creates the folder if need be, for its owner alone.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub fn create(&self) -> Result<(), Failure> {
+        create_private(&self.0).map_err(Failure::file("create the folder", &self.0))
+    }
+
     /// Creates the folder if need be, for its owner alone, and claims it for this process.
     ///
     /// # Errors
     /// If another process has claimed it, or it cannot be written.
     pub fn claim(&self) -> Result<Claim, Failure> {
-        create_private(&self.0).map_err(Failure::file("create the folder", &self.0))?;
+        self.create()?;
         let path = self.file("lock");
         let file = OpenOptions::new()
             .create(true)
@@ -70,9 +78,17 @@ impl Folder {
     /// # Errors
     /// If it is there and cannot be read, or is larger than any file of ours.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.read_at_most(name, FILE_BYTES_MAX)
+    }
+
+    /// Like [`Folder::read`], for a file that may have as many bytes as that.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_at_most(&self, name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
         let path = self.file(name);
         match fs::metadata(&path) {
-            Ok(found) if found.len() > FILE_BYTES_MAX => {
+            Ok(found) if found.len() > bytes_max => {
                 let error = io::Error::from(io::ErrorKind::FileTooLarge);
                 return Err(Failure::file("read", path)(error));
             }
@@ -97,7 +113,7 @@ impl Folder {
     }
 }
 
-/// Ours have some hundred bytes.
+/// Most of ours have some hundred bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -23,6 +23,15 @@ pub fn load_or_create(folder: &Folder) -> Result<Keypair, Failure> {
     Ok(keypair)
 }
 
+/// Like [`load_or_create`], in a folder that may not exist yet.
+///
+/// # Errors
+/// As there, or if the folder cannot be made.
+pub fn load_or_create_in(folder: &Folder) -> Result<Keypair, Failure> {
+    folder.create()?;
+    load_or_create(folder)
+}
+
 /// The name of the node that lives in this folder, if one ever did.
 ///
 /// # Errors

@@ -3,12 +3,15 @@
 
 mod answer;
 mod api;
+mod checkup;
 mod client;
 mod commands;
 mod connects;
 mod daemon;
 mod demo;
+mod diagnosis;
 mod failure;
+mod finding;
 mod folder;
 mod identity;
 mod lookout;
@@ -23,8 +26,10 @@ mod ports;
 mod print;
 mod question;
 mod refusal;
+mod relaying;
 mod settings;
 mod signals;
+mod sources;
 
 use std::{io, process::ExitCode};
 

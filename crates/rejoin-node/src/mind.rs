@@ -1,7 +1,7 @@
 //! What there is to ask: the memory of a running node, or one that lies in a store. Both answer
 //! through [`answer`], so a command does the same with and without a running node.
 
-use rejoin::{Command, DialTrace, PeerKey, PeerRecord, Status, Time};
+use rejoin::{Choice, Command, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Status, Time};
 use rejoin_core::{retention::PruneReport, score};
 
 use crate::{
@@ -19,13 +19,17 @@ pub trait Mind {
     fn facts(&self) -> NodeFacts;
     fn status(&self) -> Status;
     fn peers(&self) -> impl Iterator<Item = &PeerRecord>;
+    fn best_for(&self, purpose: Purpose, k: usize) -> Vec<Choice<'_>>;
+    fn explain_for(&self, peer: &PeerKey, purpose: Purpose) -> Option<Explanation>;
     fn timeline(&self) -> impl Iterator<Item = &DialTrace>;
     fn is_connected(&self, peer: &PeerKey) -> bool;
     fn prune_dry_run(&self) -> PruneReport;
     fn command(&mut self, command: Command);
 }
 
-/// Answers what can be answered at once; that is everything but [`Question::Connect`].
+/// Answers what can be answered at once, out of the memory alone: everything but
+/// [`Question::Connect`], which takes a running node, and [`Question::Doctor`], who looks at the
+/// disk too.
 ///
 /// # Errors
 /// If nobody, or more than one, is called like that.
@@ -42,11 +46,14 @@ pub fn answer(mind: &mut impl Mind, question: &Question, now: Time) -> Result<An
                 record: serde_json::to_value(record).unwrap_or_default(),
             }))
         }
-        Question::Why(name) => {
-            let record = find(mind, name)?;
-            let explanation = score::explain(record, now);
+        Question::Why { peer, purpose } => {
+            let record = find(mind, peer)?;
+            let explanation = purpose
+                .and_then(|purpose| mind.explain_for(&record.key, purpose))
+                .unwrap_or_else(|| score::explain(record, now));
             Answer::Why(Box::new(WhyAnswer::new(
                 row(mind, record, now),
+                *purpose,
                 explanation,
             )))
         }
@@ -54,7 +61,7 @@ pub fn answer(mind: &mut impl Mind, question: &Question, now: Time) -> Result<An
             since: mind.status().numbers.since.as_millis(),
             dials: mind.timeline().map(DialAnswer::new).collect(),
         }),
-        Question::Connect(_) => return Err(Refusal::NotRunning),
+        Question::Connect(_) | Question::Doctor => return Err(Refusal::NotRunning),
         Question::Forget(name) => decide(mind, name, "forgotten", None, Command::Forget)?,
         Question::Pin { peer, undo: false } => decide(mind, peer, "pinned", None, Command::Pin)?,
         Question::Pin { peer, undo: true } => decide(mind, peer, "unpinned", None, Command::Unpin)?,
@@ -126,12 +133,29 @@ fn row(mind: &impl Mind, record: &PeerRecord, now: Time) -> PeerRow {
 }
 
 fn peers(mind: &impl Mind, query: &Query, now: Time) -> PeersAnswer {
-    let mut peers: Vec<_> = mind
-        .peers()
-        .map(|record| row(mind, record, now))
-        .filter(|peer| query.filter.as_ref().is_none_or(|text| fits(peer, text)))
-        .collect();
-    match query.sort {
+    let mut peers: Vec<_> = match query.purpose {
+        Some(purpose) => mind
+            .best_for(purpose, usize::MAX)
+            .into_iter()
+            .map(|choice| PeerRow {
+                worth: Some(choice.worth),
+                ..row(mind, choice.record, now)
+            })
+            .collect(),
+        None => sorted(
+            mind.peers().map(|record| row(mind, record, now)),
+            query.sort,
+        ),
+    };
+    peers.retain(|peer| query.filter.as_ref().is_none_or(|text| fits(peer, text)));
+    let total = peers.len();
+    peers.truncate(query.limit.unwrap_or(LIMIT_MAX).min(LIMIT_MAX));
+    PeersAnswer { total, peers }
+}
+
+fn sorted(peers: impl Iterator<Item = PeerRow>, sort: Sort) -> Vec<PeerRow> {
+    let mut peers: Vec<_> = peers.collect();
+    match sort {
         Sort::Score => peers.sort_by(|a, b| b.score.total_cmp(&a.score)),
         Sort::LastSeen => peers.sort_by_key(|peer| std::cmp::Reverse(peer.last_seen)),
         Sort::Latency => peers.sort_by(|a, b| {
@@ -141,9 +165,7 @@ fn peers(mind: &impl Mind, query: &Query, now: Time) -> PeersAnswer {
         }),
         Sort::Name => peers.sort_by(|a, b| a.peer.cmp(&b.peer)),
     }
-    let total = peers.len();
-    peers.truncate(query.limit.unwrap_or(LIMIT_MAX).min(LIMIT_MAX));
-    PeersAnswer { total, peers }
+    peers
 }
 
 fn fits(peer: &PeerRow, text: &str) -> bool {

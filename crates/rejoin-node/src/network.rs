@@ -1,20 +1,23 @@
 //! What a node is made of: transports and behaviours, put together. What they do with each other is
-//! in `daemon`.
+//! in `daemon`, the limits of a relay in `relaying`.
 
 use std::{num::NonZeroUsize, time::Duration};
 
 use gossipsub::IdentTopic;
 use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _,
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _, autonat,
     connection_limits::{self, ConnectionLimits},
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
-    dns, gossipsub, identify,
+    dcutr, dns, gossipsub, identify,
     identity::Keypair,
     kad::{self, BucketInserts, store::MemoryStore},
-    noise, quic,
-    swarm::NetworkBehaviour,
-    tcp, websocket, yamux,
+    mdns, noise, quic, relay,
+    rendezvous::{client, server},
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+    tcp, upnp, websocket, yamux,
 };
+
+use crate::{relaying, sources::rendezvous};
 
 /// Everything this node speaks.
 #[derive(NetworkBehaviour)]
@@ -26,8 +29,40 @@ pub struct Network {
     pub kad: kad::Behaviour<MemoryStore>,
     /// Carries to our neighbours what Rejoin tells them of peers, and back.
     pub gossip: gossipsub::Behaviour,
+    /// Asks rendezvous servers.
+    pub rendezvous: Toggle<client::Behaviour>,
+    /// Is one.
+    rendezvous_server: Toggle<server::Behaviour>,
+    /// Finds neighbours on the local network, and is found by them.
+    mdns: Toggle<mdns::tokio::Behaviour>,
+    /// Has our addresses tried by others, and tries theirs.
+    pub autonat: autonat::v2::client::Behaviour,
+    pub autonat_server: autonat::v2::server::Behaviour,
+    /// Asks the router to let others in.
+    pub upnp: Toggle<upnp::tokio::Behaviour>,
+    /// Is reached, and reaches others, through relays.
+    pub relay_client: relay::client::Behaviour,
+    /// Relays for others.
+    pub relay_server: Toggle<relay::Behaviour>,
+    /// Opens the way straight to whom a relay has led.
+    pub dcutr: dcutr::Behaviour,
     /// Remembers, and dials.
     pub memory: rejoin::Behaviour,
+}
+
+/// What not every node does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras {
+    /// Ask rendezvous servers.
+    pub rendezvous: bool,
+    /// Be one.
+    pub rendezvous_server: bool,
+    /// Find neighbours.
+    pub mdns: bool,
+    /// Ask the router, by multicast on the LAN.
+    pub upnp: bool,
+    /// Relay for others.
+    pub relay_server: bool,
 }
 
 /// Connections at most: ten times what a node of the largest `--target` usually has, and well below
@@ -44,6 +79,9 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Peers a search asks at once. Kademlia's usual three are easily all dead after an outage of many,
 /// and then a search stands still until the transport gives up on them.
 const PARALLELISM: NonZeroUsize = NonZeroUsize::new(8).expect("it is not zero");
+
+/// By this protocol a peer says that it tries the addresses of others (AutoNAT v2).
+pub const TESTS_ADDRESSES: &str = "/libp2p/autonat/2/dial-request";
 
 /// Why a swarm cannot be put together. All of it is a fault of this program, not of its user.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +108,11 @@ pub fn swarm(
     keypair: Keypair,
     network: &str,
     memory: rejoin::Behaviour,
+    extras: Extras,
 ) -> Result<Swarm<Network>, NetworkError> {
-    let transport = transport(&keypair)?;
     let me = keypair.public().to_peer_id();
+    let (over_relays, relay_client) = relay::client::new(me);
+    let transport = transport(&keypair, over_relays)?;
     let behaviour = Network {
         limits: connection_limits::Behaviour::new(
             ConnectionLimits::default()
@@ -88,6 +128,15 @@ pub fn swarm(
         ),
         kad: kademlia(me, network),
         gossip: gossip(&keypair, network)?,
+        rendezvous: rendezvous::client_of(&keypair, extras.rendezvous),
+        rendezvous_server: rendezvous::server_of(extras.rendezvous_server),
+        mdns: neighbours(me, extras.mdns),
+        autonat: autonat::v2::client::Behaviour::default(),
+        autonat_server: autonat::v2::server::Behaviour::default(),
+        upnp: extras.upnp.then(upnp::tokio::Behaviour::default).into(),
+        relay_client,
+        relay_server: extras.relay_server.then(|| relaying::server(me)).into(),
+        dcutr: dcutr::Behaviour::new(me),
         memory,
     };
     let built = SwarmBuilder::with_existing_identity(keypair)
@@ -141,6 +190,18 @@ fn gossip(keypair: &Keypair, network: &str) -> Result<gossipsub::Behaviour, Netw
 /// Signature, key and names that gossipsub puts around a message.
 const GOSSIP_ENVELOPE_BYTES: usize = 1_024;
 
+/// Without multicast a node does without neighbours.
+fn neighbours(me: PeerId, wanted: bool) -> Toggle<mdns::tokio::Behaviour> {
+    let behaviour = wanted.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), me));
+    match behaviour.transpose() {
+        Ok(behaviour) => behaviour.into(),
+        Err(error) => {
+            tracing::warn!(%error, "neighbours on the local network will not be found");
+            None.into()
+        }
+    }
+}
+
 fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
     let mut config = kad::Config::new(kad_protocol(network));
     config
@@ -158,7 +219,10 @@ fn kademlia(me: PeerId, network: &str) -> kad::Behaviour<MemoryStore> {
     kad
 }
 
-fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
+fn transport(
+    keypair: &Keypair,
+    over_relays: relay::client::Transport,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let names = Names::of_this_system();
     let noise = noise::Config::new(keypair)?;
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
@@ -169,6 +233,12 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Netwo
         .timeout(HANDSHAKE_MAX)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let over_quic = quic::tokio::Transport::new(quic::Config::new(keypair))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let over_relays = over_relays
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise.clone())
+        .multiplex(yamux::Config::default())
+        .timeout(HANDSHAKE_MAX)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let over_websocket = websocket::Config::new(names.resolve(tcp()))
         .upgrade(Version::V1Lazy)
@@ -182,7 +252,10 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Netwo
             .or_transport(over_quic)
             .map(|either, _| either.into_inner()),
     );
-    Ok(over_websocket
+    // The way to a relay may be any of the others, so circuits stand first.
+    Ok(over_relays
+        .or_transport(over_websocket)
+        .map(|either, _| either.into_inner())
         .or_transport(by_name)
         .map(|either, _| either.into_inner())
         .boxed())

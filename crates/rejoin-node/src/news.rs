@@ -51,6 +51,12 @@ pub enum News {
     OutageEnded { lasted_ms: u64 },
     /// Peers were forgotten or demoted by the rules.
     Pruned { forgotten: usize, demoted: usize },
+    /// A peer did more than is tolerated.
+    Misbehaved {
+        peer: String,
+        consequence: &'static str,
+        out_for_ms: Option<u64>,
+    },
     /// Values in the memory made no sense and were put right.
     Repaired { values: usize },
     /// A peer of another network, sent away.
@@ -155,6 +161,23 @@ fn line(news: &News) -> String {
         News::Pruned { forgotten, demoted } => {
             format!("{DIM}pruned{DIM:#}      {forgotten} forgotten, {demoted} demoted to hearsay")
         }
+        News::Misbehaved {
+            peer,
+            out_for_ms: Some(ms),
+            ..
+        } => format!(
+            "{BAD}sent away{BAD:#}   {} for {}; it misbehaves, `rejoin why` tells more",
+            short(peer),
+            in_words(Duration::from_millis(*ms))
+        ),
+        News::Misbehaved {
+            peer,
+            out_for_ms: None,
+            ..
+        } => format!(
+            "{BAD}spared{BAD:#}      {}, which misbehaves but is pinned; `rejoin block` keeps it out",
+            short(peer)
+        ),
         News::Repaired { values } => format!(
             "{NAME}memory{NAME:#}      {values} values made no sense, such as times ahead of now; \
              they were put right"

@@ -14,11 +14,8 @@ use crate::{
 /// # Errors
 /// If it is refused, or nobody answers.
 pub fn ask(place: &Place, question: &Question) -> Result<Value, Failure> {
-    if let Some(note) = Note::read(&place.folder)? {
-        match Client::reach(note)? {
-            Some(client) => return client.ask(question),
-            None => print::aside("the last node here was killed; this is what it remembered"),
-        }
+    if let Some(client) = running(place)? {
+        return client.ask(question);
     }
     let (offline, notices) = Offline::open(place, now())?;
     for notice in notices {
@@ -26,6 +23,21 @@ pub fn ask(place: &Place, question: &Question) -> Result<Value, Failure> {
     }
     let answer = offline.ask(question)?;
     Ok(serde_json::to_value(answer).unwrap_or_default())
+}
+
+/// The node that runs here; `None` if none does, and a word if one was killed.
+///
+/// # Errors
+/// If one runs and has no time, or its note cannot be read.
+pub fn running(place: &Place) -> Result<Option<Client>, Failure> {
+    let Some(note) = Note::read(&place.folder)? else {
+        return Ok(None);
+    };
+    let client = Client::reach(note)?;
+    if client.is_none() {
+        print::aside("the last node here was killed; this is what it remembered");
+    }
+    Ok(client)
 }
 
 /// Shows an answer: as JSON just as it came, otherwise in `words`.

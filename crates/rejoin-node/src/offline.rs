@@ -1,12 +1,16 @@
 //! A memory without a node: read from its store, asked through the same engine a node runs, and
 //! written back. Nothing is dialled.
 
-use rejoin::{Command, Config, DialTrace, PeerKey, PeerRecord, Snapshot, Status, Time};
-use rejoin_core::{Engine, Input, Output, retention::PruneReport};
+use rejoin::{
+    Choice, Command, Config, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Snapshot,
+    Status, Time,
+};
+use rejoin_core::{Engine, Event, Input, Output, retention::PruneReport};
 use rejoin_store::{Notice, PeerStore, StoreError};
 
 use crate::{
     answer::{Answer, NodeFacts},
+    checkup::{self, Memory},
     failure::Failure,
     identity,
     mind::{self, Mind},
@@ -53,13 +57,15 @@ impl Offline {
             store: place.store.clone(),
             ..NodeFacts::default()
         };
+        let mut notices = opened.notice;
+        notices.extend(store.repairs().notice());
         let offline = Self {
             engine: Engine::new(config, snapshot, now, 0),
             store,
             facts,
             now,
         };
-        Ok((offline, opened.notice))
+        Ok((offline, notices))
     }
 
     /// Answers, and saves what the answer changed.
@@ -73,6 +79,23 @@ impl Offline {
             self.save()?;
         }
         Ok(answer)
+    }
+
+    /// The state of the memory, for the doctor.
+    pub fn health(mut self, notices: Vec<Notice>) -> Memory {
+        let outputs = std::iter::from_fn(|| self.engine.poll_output());
+        let repaired = outputs
+            .map(|output| match output {
+                Output::Event(Event::Repaired { values }) => values,
+                _ => 0,
+            })
+            .sum();
+        Memory {
+            notices,
+            newest: checkup::newest(self.engine.peers()),
+            repaired,
+            ..Memory::default()
+        }
     }
 
     fn save(&mut self) -> Result<(), StoreError> {
@@ -103,6 +126,14 @@ impl Mind for Offline {
 
     fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
         self.engine.peers()
+    }
+
+    fn best_for(&self, purpose: Purpose, k: usize) -> Vec<Choice<'_>> {
+        self.engine.best_for(purpose, k, self.now)
+    }
+
+    fn explain_for(&self, peer: &PeerKey, purpose: Purpose) -> Option<Explanation> {
+        self.engine.explain_for(peer, purpose, self.now)
     }
 
     fn timeline(&self) -> impl Iterator<Item = &DialTrace> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rejoin::PeerKey;
+use rejoin::{PeerKey, Purpose};
 use rejoin_core::Address;
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,13 @@ pub enum Question {
     Peers(Query),
     /// All that is remembered of one peer.
     Peer(String),
-    /// Why does it have the score it has?
-    Why(String),
+    /// Why does it have the score it has, or suit a purpose as it does?
+    Why {
+        /// Who.
+        peer: String,
+        /// What for.
+        purpose: Option<Purpose>,
+    },
     /// Who was dialled when, and what became of it?
     Timeline,
     /// Connect to it now.
@@ -44,13 +49,20 @@ pub enum Question {
         /// Only say whom.
         dry_run: bool,
     },
+    /// What is wrong, and what can be done about it?
+    Doctor,
 }
 
 impl Question {
     /// Whether answering it changes the memory.
     pub fn is_change(&self) -> bool {
         match self {
-            Self::Status | Self::Peers(_) | Self::Peer(_) | Self::Why(_) | Self::Timeline => false,
+            Self::Status
+            | Self::Peers(_)
+            | Self::Peer(_)
+            | Self::Why { .. }
+            | Self::Timeline
+            | Self::Doctor => false,
             Self::Prune { dry_run } => !dry_run,
             Self::Connect(_)
             | Self::Forget(_)
@@ -106,6 +118,9 @@ fn as_dns(text: &str) -> Option<String> {
 pub struct Query {
     /// In what order.
     pub sort: Sort,
+    /// Only those that suit a purpose, and in order of how well they do.
+    #[serde(rename = "for")]
+    pub purpose: Option<Purpose>,
     /// Only those whose name, address or program contains this, whatever the case.
     pub filter: Option<String>,
     /// At most so many; see [`LIMIT_MAX`].

@@ -1,19 +1,27 @@
 //! The command line, the environment and the usual places, read once and turned into plain data.
 //! Nothing else in this program looks at any of them.
 
+mod sources;
+
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{
+    ArgAction, Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
 use etcetera::app_strategy::{AppStrategy, AppStrategyArgs, choose_native_strategy};
 use libp2p::Multiaddr;
+use rejoin::Purpose;
 
 use crate::{
     demo,
     failure::Failure,
     folder::Folder,
-    question::{Query, Sort, read_address},
+    question::{Query, Sort},
 };
+
+pub use sources::SourceSettings;
 
 /// A peer-to-peer node that remembers: whom it met, who was good, and how to get back to them.
 #[derive(Debug, Parser)]
@@ -35,6 +43,7 @@ Exit codes:
   2  the command line makes no sense
   3  another node runs on the same data folder
   4  no peer, or more than one, has the given name
+  5  the doctor found trouble
   130, 143  a second Ctrl-C or SIGTERM cut the leaving short";
 
 /// Where things lie.
@@ -54,12 +63,23 @@ pub enum Command {
     Up(UpArgs),
     /// Show a network on this machine that stops and comes back
     Demo(demo::Args),
-    /// Connections, memory, storage, bootstrap servers; what the last return took
+    /// Connections, memory, storage, sources; what the last return took
     Status,
     /// Everybody in memory
-    Peers(PeersArgs),
-    /// A peer's score, term by term
-    Why(PeerArgs),
+    #[command(args_conflicts_with_subcommands = true)]
+    Peers {
+        #[command(flatten)]
+        query: PeersArgs,
+        #[command(subcommand)]
+        what: Option<PeersCommand>,
+    },
+    /// A peer's score, or its worth for a purpose, term by term
+    Why {
+        #[command(flatten)]
+        who: PeerArgs,
+        #[command(flatten)]
+        what: PurposeArgs,
+    },
     /// Connect to a peer now
     Connect {
         /// Multiaddr, ip:port, host:port, or the name of a peer in memory
@@ -96,11 +116,35 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Say whether we can be reached, what is wrong, and what to do about it
+    Doctor,
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PeersCommand {
+    /// Write a signed list of peers everybody can reach, for any web host to serve
+    Publish(PublishArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct PublishArgs {
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How long it is good
+    #[arg(long = "for", value_name = "SPAN", default_value = "30days", value_parser = humantime::parse_duration)]
+    pub good_for: Duration,
+    /// The network its peers live in
+    #[arg(long, value_name = "NAME", default_value = "main", value_parser = network, env = "REJOIN_NETWORK")]
+    pub network: String,
+    /// Include addresses on this machine and its networks, for a list that is not for everybody
+    #[arg(long)]
+    pub local: bool,
 }
 
 /// One peer.
@@ -110,11 +154,21 @@ pub struct PeerArgs {
     pub peer: String,
 }
 
+/// One purpose, or none.
+#[derive(Args, Debug)]
+pub struct PurposeArgs {
+    /// What peers are wanted for
+    #[arg(long = "for", value_name = "PURPOSE", value_parser = purposes())]
+    pub purpose: Option<Purpose>,
+}
+
 #[derive(Args, Debug)]
 pub struct PeersArgs {
-    /// In what order
-    #[arg(long, value_enum, default_value_t)]
+    /// In what order; for a purpose it is the best first
+    #[arg(long, value_enum, default_value_t, conflicts_with = "purpose")]
     sort: Sort,
+    #[command(flatten)]
+    what: PurposeArgs,
     /// Only peers whose id, name, address or program contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -127,6 +181,7 @@ impl From<PeersArgs> for Query {
     fn from(args: PeersArgs) -> Self {
         Self {
             sort: args.sort,
+            purpose: args.what.purpose,
             filter: args.filter,
             limit: args.limit,
         }
@@ -135,15 +190,23 @@ impl From<PeersArgs> for Query {
 
 #[derive(Args, Debug)]
 pub struct UpArgs {
-    /// Listen here; may be repeated [default: TCP, QUIC and WebSocket on every interface]
+    /// Listen here, or through a relay at …/p2p-circuit; may be repeated [default: TCP, QUIC and WebSocket on every interface]
     #[arg(long, value_name = "MULTIADDR", action = ArgAction::Append)]
     listen: Vec<Multiaddr>,
-    /// Ask this server when memory does not suffice; may be repeated
-    #[arg(long, value_name = "ADDRESS", value_parser = bootstrap, action = ArgAction::Append)]
-    bootstrap: Vec<Multiaddr>,
+    /// Others reach this node here, such as through a port the router forwards; may be repeated
+    #[arg(long, value_name = "MULTIADDR", action = ArgAction::Append)]
+    external: Vec<Multiaddr>,
+    #[command(flatten)]
+    sources: sources::SourceArgs,
     /// Connections wanted
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
     target: u16,
+    /// Relay for others, who cannot be reached otherwise; takes a node that can be reached
+    #[arg(long)]
+    relay_server: bool,
+    /// Do not ask the router, by UPnP, to let others in
+    #[arg(long)]
+    no_upnp: bool,
     /// Network to live in; networks with different names do not mix
     #[arg(long, value_name = "NAME", default_value = "main", value_parser = network, env = "REJOIN_NETWORK")]
     network: String,
@@ -167,10 +230,16 @@ pub struct NodeSettings {
     pub listen: Vec<Multiaddr>,
     /// Whether the user chose these, so that one that fails is worth a word.
     pub listen_chosen: bool,
-    /// Whom to ask.
-    pub bootstrap: Vec<Multiaddr>,
+    /// Where others reach us, as the user knows.
+    pub external: Vec<Multiaddr>,
+    /// Whom and what to ask.
+    pub sources: SourceSettings,
     /// Connections wanted.
     pub target: usize,
+    /// Relay for others.
+    pub relay_server: bool,
+    /// The router may be asked to let others in.
+    pub upnp: bool,
     /// The network's name.
     pub network: String,
 }
@@ -198,16 +267,20 @@ impl UpArgs {
     /// Fills in what is usual.
     pub fn settle(self, place: Place) -> NodeSettings {
         let listen_chosen = !self.listen.is_empty();
+        let listen = if listen_chosen {
+            self.listen
+        } else {
+            everywhere()
+        };
         NodeSettings {
             place,
-            listen: if listen_chosen {
-                self.listen
-            } else {
-                everywhere()
-            },
+            sources: self.sources.settle(&listen),
+            listen,
             listen_chosen,
-            bootstrap: self.bootstrap,
+            external: self.external,
             target: self.target.into(),
+            relay_server: self.relay_server,
+            upnp: !self.no_upnp,
             network: self.network,
         }
     }
@@ -233,15 +306,8 @@ fn everywhere() -> Vec<Multiaddr> {
         .collect()
 }
 
-fn bootstrap(text: &str) -> Result<Multiaddr, String> {
-    let (address, peer) = read_address(text).ok_or(
-        "write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…, 203.0.113.7:4001 or example.org:4001",
-    )?;
-    let address = address.multiaddr().clone();
-    Ok(match peer.and_then(|peer| peer.peer_id()) {
-        Some(peer) => address.with(libp2p::multiaddr::Protocol::P2p(peer)),
-        None => address,
-    })
+fn purposes() -> impl TypedValueParser<Value = Purpose> {
+    PossibleValuesParser::new(Purpose::ALL.map(Purpose::name)).try_map(|text| text.parse())
 }
 
 /// It becomes a part of protocol names, so it is kept plain and short.
@@ -270,6 +336,7 @@ mod tests {
         assert_eq!(node.listen.len(), 6);
         assert!(!node.listen_chosen);
         assert_eq!(node.target, rejoin::Config::default().target);
+        assert!(node.upnp && !node.relay_server);
         assert_eq!(node.network, "main");
         assert_eq!(node.place.store, "sqlite:/tmp/x/peers.db");
     }
@@ -289,13 +356,21 @@ mod tests {
             "seed.example:6",
             "--target",
             "3",
+            "--relay-server",
+            "--no-upnp",
         ]);
         assert!(node.place.folder.path().is_absolute());
         assert_eq!(node.place.store, "memory:");
         assert_eq!(node.listen.len(), 1);
-        let bootstrap: Vec<_> = node.bootstrap.iter().map(ToString::to_string).collect();
+        let bootstrap: Vec<_> = node
+            .sources
+            .bootstrap
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(bootstrap, ["/ip4/1.2.3.4/tcp/5", "/dns/seed.example/tcp/6"]);
         assert_eq!(node.target, 3);
+        assert!(node.relay_server && !node.upnp);
     }
 
     #[test]
@@ -307,6 +382,8 @@ mod tests {
         refused(&["block", "alice"]);
         refused(&["block", "alice", "--for", "soon"]);
         refused(&["peers", "--sort", "beauty"]);
+        refused(&["peers", "--for", "beauty"]);
+        refused(&["peers", "--for", "relay", "--sort", "name"]);
     }
 
     fn up(flags: &[&str]) -> NodeSettings {

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 #[test]
 fn whoever_only_looks_needs_no_token() {
     let api = Api::of_a_node();
-    for path in ["status", "peers", "timeline", "prune"] {
+    for path in ["status", "peers", "timeline", "doctor", "prune"] {
         let (status, body) = api.get(path);
         assert_eq!(status, 200, "{path}: {body}");
         assert!(body.is_object());

@@ -20,6 +20,9 @@ const STATUS: &[&str] = &[
     "store",
     "store_problem",
     "connections",
+    "asleep",
+    "outbound",
+    "outbound_reserved",
     "target",
     "proven",
     "hearsay",
@@ -36,6 +39,7 @@ const LAST_RETURN: &[&str] = &[
     "fifth_ms",
     "target_ms",
     "dials",
+    "consults",
     "bootstrap_dials",
     "bootstrap_connections",
     "cached_dialled",
@@ -47,6 +51,7 @@ const PEER: &[&str] = &[
     "peer",
     "name",
     "score",
+    "worth",
     "pool",
     "connected",
     "pinned",
@@ -68,7 +73,7 @@ fn a_status_has_the_documented_fields_with_and_without_a_node() {
     let status = json(&company.data, &["status"]);
     assert_eq!(status["running"], true);
     let source = &status["sources"][0];
-    assert_fields(source, &["address", "breaker", "failures", "until"]);
+    assert_fields(source, &["address", "breaker", "failures", "kind", "until"]);
     let company = company.stop();
     let offline = json(&company.data, &["status"]);
     assert_eq!(offline["running"], false);
@@ -105,10 +110,28 @@ fn peers_can_be_sorted_filtered_and_limited_with_and_without_a_node() {
 }
 
 #[test]
+fn peers_can_be_chosen_for_a_purpose_with_and_without_a_node() {
+    Company::with_and_without(|data, bob| {
+        for purpose in ["bulk", "latency", "storage"] {
+            let answer = json(data, &["peers", "--for", purpose]);
+            let worth = &answer["peers"][0]["worth"];
+            assert!(worth.as_f64().unwrap() > 0.0, "{answer}");
+            let why = json(data, &["why", bob, "--for", purpose]);
+            assert_eq!(why["for"], purpose);
+            assert!((why["score"].as_f64().unwrap() - worth.as_f64().unwrap()).abs() < 0.05);
+            assert!(words(data, &["why", bob, "--for", purpose]).contains("availability"));
+        }
+        let relays = json(data, &["peers", "--for", "relay"]);
+        assert_eq!(relays["total"], 0, "bob does not relay");
+        assert!(json(data, &["peers"])["peers"][0]["worth"].is_null());
+    });
+}
+
+#[test]
 fn why_gives_every_term_with_and_without_a_node() {
     Company::with_and_without(|data, bob| {
         let why = json(data, &["why", &bob[bob.len() - 6..]]);
-        assert_fields(&why, &["peer", "score", "terms", "factors"]);
+        assert_fields(&why, &["peer", "for", "score", "terms", "factors"]);
         for term in [&why["terms"][0], &why["factors"][0]] {
             assert_fields(term, &["name", "value", "weight", "because"]);
         }

@@ -26,6 +26,8 @@ pub(crate) enum Subject {
     Order,
     /// The engine's own seed.
     Engine,
+    /// Whom a directory names.
+    Directory,
 }
 
 /// The generator for the `nth` draw about something.

@@ -13,6 +13,8 @@
 //!   faster or slower than the host's distance says. What the n-th dial of a host meets depends
 //!   on the seed, the host and n alone, so contestants are compared on equal terms
 //!   (`chance.rs`).
+//! * **Directories** ([`Answering`]): DNS names, rendezvous servers and URLs that name live peers,
+//!   make them up, fail or keep silent.
 //! * **The node** ([`Sim`]): its shell does what the real one does. It races addresses, carries out
 //!   cancellations, reads the best 200 records before the first dial and the rest a moment later,
 //!   wakes the engine when it asked for it and every 30 s, pings, saves through
@@ -41,6 +43,7 @@
 mod chance;
 
 pub mod churn;
+pub mod directories;
 pub mod past;
 pub mod reference;
 pub mod report;
@@ -53,6 +56,7 @@ pub mod trace;
 pub mod world;
 
 pub use churn::Lifetimes;
+pub use directories::Answering;
 pub use past::{Deaths, Past, Scene};
 pub use restart::{Contestant, Figures, Restart, Setting};
 pub use shelf::{Disk, Shelf};

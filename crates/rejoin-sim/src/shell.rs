@@ -136,6 +136,9 @@ impl Sim {
                 self.tell(Input::Command(server));
             }
         }
+        for (directory, _) in self.config.directories.clone() {
+            self.tell(Input::Command(Command::AddDirectory(directory)));
+        }
         for batch in rest.chunks(LOAD_BATCH) {
             let input = Input::Loaded(batch.to_vec());
             self.after(LOAD_TIME, Happening::Tell { life, input });
@@ -172,6 +175,13 @@ impl Sim {
                 }
             }
             Output::Commit(changes) => self.commit(changes),
+            Output::Consult {
+                ask,
+                directory,
+                within,
+            } => self.consult(ask, directory, within),
+            // Nobody in this world says that it relays, so nobody is ever asked to.
+            Output::Reserve(_) | Output::Release { .. } => {}
             Output::Discover => self.discover(),
             // The peers of this world speak of nobody.
             Output::AskPeers { peer, .. } => self.soon(Input::PeersNotTold { peer }),

@@ -4,9 +4,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rejoin_core::{Config, DialId, Engine, Input, PeerKey, Status, Time};
+use rejoin_core::{Config, DialId, Directory, Engine, Input, PeerKey, Status, Time};
 
 use crate::{
+    directories::Answering,
     shelf::{Disk, Shelf},
     shell::{Line, Node},
     trace::Trace,
@@ -31,6 +32,8 @@ pub struct SimConfig {
     pub engine: Config,
     /// Whether the node knows the bootstrap servers.
     pub bootstrap: bool,
+    /// What else the node can ask for peers, and what comes of it.
+    pub directories: Vec<(Directory, Answering)>,
     /// Whether `Discover` is answered: any connected peer then names others, as in a DHT.
     pub discovery: bool,
     /// How often a connected peer is pinged.
@@ -43,6 +46,7 @@ impl Default for SimConfig {
             terrain: Terrain::default(),
             engine: Config::default(),
             bootstrap: true,
+            directories: Vec::new(),
             discovery: false,
             ping_every: crate::shell::PING_EVERY,
         }
@@ -80,6 +84,8 @@ pub struct Sim {
     pub(crate) node: Option<Node>,
     pub(crate) line: Line,
     pub(crate) trace: Trace,
+    /// How often each directory was asked.
+    pub(crate) asked: BTreeMap<Directory, usize>,
     now: Time,
     skew_ms: i64,
     lives: u64,
@@ -109,6 +115,7 @@ impl Sim {
             node: None,
             line: Line::Up,
             trace: Trace::default(),
+            asked: BTreeMap::new(),
             now,
             skew_ms: 0,
             lives: 0,

@@ -26,7 +26,8 @@ use std::{
 
 use fastrand::Rng;
 use rejoin_core::{
-    AskId, Command, Config, DialId, Engine, Envelope, Input, LocalNetwork, Rumour, Snapshot, Time,
+    Command, Config, DialId, Engine, Envelope, Input, LocalNetwork, QuestionId, Rumour, Snapshot,
+    Time,
 };
 
 pub use company::{GROWN_AFTER, WANTED};
@@ -89,7 +90,7 @@ struct Node {
     links: BTreeMap<NodeId, Link>,
     flights: BTreeMap<DialId, Flight>,
     /// Questions to be answered, with the connection they came over.
-    questions: BTreeMap<AskId, (NodeId, u64)>,
+    questions: BTreeMap<QuestionId, (NodeId, u64)>,
     /// Whom it has asked and not heard from since.
     waiting: BTreeSet<NodeId>,
     /// How many questions it has asked, and rounds of gossip told.

@@ -135,6 +135,9 @@ impl JsonStore {
     }
 
     fn take_in(&mut self, mut document: Document) {
+        for record in document.shelf.peers.values() {
+            self.repairs.note(record, self.now);
+        }
         self.repairs.values += document.shelf.sanitise(self.now);
         self.document = document;
     }

@@ -1,6 +1,8 @@
 //! What was found on opening, in words for whoever runs the node.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
+
+use rejoin_core::{PeerRecord, Time};
 
 /// Something the user should know, though the store works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,13 @@ pub enum Notice {
         /// How many peers came back.
         peers: usize,
     },
+    /// Values that made no sense were put right.
+    Mended {
+        /// How many.
+        values: usize,
+        /// How far the furthest time ahead of now lay ahead.
+        ahead: Duration,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -87,6 +96,14 @@ impl fmt::Display for Notice {
                 "{} was gone; {peers} peers that were still known have been written back",
                 path.display()
             ),
+            Self::Mended { values, ahead } if ahead.is_zero() => {
+                write!(f, "{values} values made no sense and were put right")
+            }
+            Self::Mended { values, ahead } => write!(
+                f,
+                "{values} values made no sense and were put right; some lay {} s ahead of the clock",
+                ahead.as_secs()
+            ),
         }
     }
 }
@@ -98,4 +115,20 @@ pub struct Repairs {
     pub values: usize,
     /// Records left out because they could not be read, each time they were met.
     pub unreadable: usize,
+    /// How far the furthest of the times ahead of now lay ahead: the clock is behind, or was ahead
+    /// when they were written.
+    pub ahead: Duration,
+}
+
+impl Repairs {
+    /// Takes note of a record just read, before it is put right.
+    pub(crate) fn note(&mut self, record: &PeerRecord, now: Time) {
+        self.ahead = self.ahead.max(record.last_touched().since(now));
+    }
+
+    /// What the user should know of it, if anything.
+    pub fn notice(self) -> Option<Notice> {
+        let Self { values, ahead, .. } = self;
+        (values > 0).then_some(Notice::Mended { values, ahead })
+    }
 }

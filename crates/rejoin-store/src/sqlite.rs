@@ -131,6 +131,7 @@ impl SqliteStore {
         {
             match rows::record(row) {
                 Some(mut record) => {
+                    self.repairs.note(&record, self.now);
                     self.repairs.values += record.sanitise(self.now);
                     into.push(record);
                 }

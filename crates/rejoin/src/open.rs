@@ -60,6 +60,7 @@ pub fn open_with(url: &str, setup: Setup) -> Result<Behaviour, OpenError> {
 pub fn open_noticing(url: &str, setup: Setup) -> Result<(Behaviour, Vec<Notice>), OpenError> {
     let Opened { mut store, notice } = rejoin_store::open(url, rejoin_libp2p::now())?;
     let snapshot = first_of(store.as_mut());
+    let mended = store.repairs().notice();
     let known = snapshot.peers.iter().map(|peer| peer.key.clone()).collect();
     let shelf = Keeper::new(store, known).map_err(OpenError::Thread)?;
     let behaviour = Behaviour::new(Setup {
@@ -67,7 +68,7 @@ pub fn open_noticing(url: &str, setup: Setup) -> Result<(Behaviour, Vec<Notice>)
         shelf: Some(Box::new(shelf)),
         ..setup
     });
-    Ok((behaviour, notice))
+    Ok((behaviour, notice.into_iter().chain(mended).collect()))
 }
 
 /// A store that cannot be read just now must not keep the node out of its network.

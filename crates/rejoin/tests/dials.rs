@@ -8,8 +8,12 @@ use common::{
     Running, closed_port, connected, hung_up, listen, node, node_with, outcomes, remember,
     silent_listener, state, until, url,
 };
-use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::SwarmEvent};
-use rejoin::{Config, Event, Pool, Source};
+use libp2p::{
+    Multiaddr, PeerId,
+    identity::Keypair,
+    swarm::{DialError, SwarmEvent},
+};
+use rejoin::{Config, Consequence, Event, Pool, Source};
 
 // Mistake 17: one dead peer holding up a batch.
 #[tokio::test(flavor = "multi_thread")]
@@ -148,6 +152,36 @@ async fn a_blocked_peer_is_not_let_in() {
         _ => None,
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_oversteps_is_disconnected_and_stays_out() {
+    let alice = Running::start().await;
+    let mut bob = node(&Keypair::generate_ed25519(), "memory:");
+    let memory = bob.behaviour_mut();
+    memory.connect(None, [alice.address.clone()]).unwrap();
+    connected(&mut bob, alice.peer).await;
+    assert!(bob.behaviour().standing(alice.peer) > 0.0);
+    for _ in 0..4 {
+        bob.behaviour_mut().overstepped(alice.peer);
+    }
+    let mut told = None;
+    until(&mut bob, |_, event| match event {
+        SwarmEvent::Behaviour(Event::Misbehaved { consequence, .. }) => {
+            told = Some(*consequence);
+            None
+        }
+        SwarmEvent::Behaviour(Event::Disconnected { .. }) => Some(()),
+        _ => None,
+    })
+    .await;
+    assert_eq!(told, Some(Consequence::SentAway));
+    assert_eq!(bob.behaviour().standing(alice.peer), -100.0);
+    let dialled = bob.dial(alice.peer);
+    assert!(
+        matches!(dialled, Err(DialError::Denied { .. })),
+        "{dialled:?}"
+    );
 }
 
 /// What the stagger does not overtake, nothing else will.

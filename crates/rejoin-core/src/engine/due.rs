@@ -5,10 +5,11 @@ use crate::{
     address::Address,
     input::{AddressFailure, Failure},
     key::PeerKey,
-    output::{Dial, DialId, Event, Lane, Output, Timeout},
+    output::{Dial, DialId, Event, Lane, Output},
     queue,
     record::Pool,
     retention::PruneReport,
+    sources::Kind,
     tally::Begun,
     time::Time,
 };
@@ -20,7 +21,9 @@ impl Engine {
             self.give_up_expired(now);
             self.notice_silence(now);
             self.trim(now);
+            self.give_up_questions(now);
             self.fill_up(now);
+            self.keep_slots(now);
             self.keep_house(now);
             self.keep_company(now);
         }
@@ -75,7 +78,7 @@ impl Engine {
             return;
         }
         self.race(now, missing.max(short));
-        self.ask_bootstrap(now, missing);
+        self.ask_sources(now, missing);
     }
 
     /// There are as many connections as wanted. What is in the air may still land if too few of them
@@ -130,7 +133,7 @@ impl Engine {
     }
 
     /// Whether the next to be dialled was only heard of since the race began; `None` if nobody is.
-    fn next_is_news(&mut self, now: Time) -> Option<bool> {
+    pub(super) fn next_is_news(&mut self, now: Time) -> Option<bool> {
         let (dialer, scene, _) = self.survey(now);
         dialer.next_is_news(scene)
     }
@@ -138,7 +141,7 @@ impl Engine {
     /// How many dials the race may have in the air. Bootstrap servers must not have to wait for a
     /// place, and once they are asked, neither must those they will name.
     fn room(&self, now: Time, news: bool) -> usize {
-        let servers = self.sources.len().min(self.config.bootstrap_dials_max);
+        let servers = self.sources.servers().min(self.config.bootstrap_dials_max);
         let others = [Lane::Bootstrap, Lane::Feeler, Lane::Manual];
         let others = self.dialer.in_lanes(&others).len();
         let asked = !self.sources.is_empty() && now >= self.schedule.bootstrap_at;
@@ -164,47 +167,10 @@ impl Engine {
         if let Some((peer, lane)) = &next {
             self.dial(now, peer, *lane, true);
         }
-        // Servers would hear from everybody whose line fails, so they are asked half as often.
+        // Sources would hear from everybody whose line fails, so they are asked half as often.
         if next.is_none() || probes.is_multiple_of(2) {
-            self.dial_bootstrap(now, true);
+            self.ask_one(now, &Kind::ALL, true);
         }
-    }
-
-    fn ask_bootstrap(&mut self, now: Time, missing: usize) {
-        if self.schedule.naming || self.links.peers() >= self.config.low_water {
-            return;
-        }
-        let nobody_left =
-            self.links.is_empty() && self.dialer.is_empty() && self.next_is_news(now).is_none();
-        let due = now >= self.schedule.bootstrap_at
-            || self.links.is_empty() && (nobody_left || self.dialer.memory_failed(now));
-        if !due {
-            return;
-        }
-        let most = missing.min(self.config.bootstrap_dials_max);
-        while self.dialer.fresh_bootstrap(now) < most && self.dialer.len() < self.config.dials_max {
-            if !self.dial_bootstrap(now, false) {
-                return;
-            }
-        }
-    }
-
-    pub(super) fn dial_bootstrap(&mut self, now: Time, anyway: bool) -> bool {
-        let busy = |peer: &PeerKey| {
-            self.links.contains(peer)
-                || self.dialer.is_dialling(peer)
-                || self.reach.is_me(peer)
-                || self.book.get(peer).is_some_and(|it| it.is_blocked(now))
-        };
-        let Some(ask) = self.sources.next(now, anyway, busy) else {
-            return false;
-        };
-        let (dialer, scene, _) = self.survey(now);
-        let address = ask.address.clone();
-        let dial = dialer.dial_address(scene, ask.peer, ask.address, Lane::Bootstrap);
-        self.sources.dialled(&address, dial.id);
-        self.send(now, dial, false);
-        true
     }
 
     pub(super) fn dial(&mut self, now: Time, peer: &PeerKey, lane: Lane, anyway: bool) {
@@ -314,18 +280,5 @@ impl Engine {
             self.dialer.reorder();
             self.tell(Event::Pruned(plan));
         }
-    }
-
-    /// When bootstrap servers join, or may be asked again.
-    pub(super) fn bootstrap_timeout(&self) -> Option<Timeout> {
-        if self.links.peers() >= self.config.low_water {
-            return None;
-        }
-        let busy = |peer: &PeerKey| self.links.contains(peer) || self.dialer.is_dialling(peer);
-        let ready = self.sources.ready_at(busy)?;
-        let at = ready.max(self.schedule.bootstrap_at);
-        // What is due already waits for a free place, and that comes with another timeout.
-        let reason = "bootstrap servers to join the race";
-        (at > self.schedule.now).then_some(Timeout { at, reason })
     }
 }

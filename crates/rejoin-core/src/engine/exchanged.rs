@@ -2,10 +2,11 @@
 
 use super::Engine;
 use crate::{
-    input::{AskId, Deed, Word},
+    exchange::Manners,
+    input::{Deed, QuestionId, Word},
     key::PeerKey,
     output::Output,
-    record::{Pool, Severity},
+    record::Pool,
     signed::SignedPeer,
     source::Source,
     time::Time,
@@ -38,21 +39,26 @@ impl Engine {
         &mut self,
         now: Time,
         peer: &PeerKey,
-        ask: AskId,
+        question: QuestionId,
         own: Option<SignedPeer>,
     ) {
         self.heard_from(now, peer, None);
-        let scope = self.links.get(peer).map(|link| link.scope);
         let mut envelopes = Vec::new();
-        if let Some(scope) = scope {
-            if self.exchange.may_ask(now, peer, &self.config) {
-                let (exchange, scene) = self.company(now);
-                envelopes = exchange.answer(scene, peer, scope);
-            } else {
-                self.overstepped(now, peer);
+        if let Some(link) = self.links.get(peer) {
+            let (since, scope) = (link.since, link.scope);
+            match self.exchange.manners(now, peer, since, &self.config) {
+                Manners::Fine => {
+                    let (exchange, scene) = self.company(now);
+                    envelopes = exchange.answer(scene, peer, scope);
+                }
+                Manners::TooSoon => {}
+                Manners::Pushing => self.overstepped(now, peer),
             }
         }
-        self.outputs.push_back(Output::TellPeers { ask, envelopes });
+        self.outputs.push_back(Output::TellPeers {
+            question,
+            envelopes,
+        });
         // Who asks for others may speak for itself only.
         if let Some(own) = own.filter(|own| own.peer == *peer) {
             self.believe(now, peer, &own, &Source::Own);
@@ -140,8 +146,7 @@ impl Engine {
 
     /// A peer broke a limit of the exchange: what it sent is dropped, and counts against it.
     fn overstepped(&mut self, now: Time, peer: &PeerKey) {
-        let deed = Deed::InvalidData(Severity::Moderate);
-        self.book.judged(now, peer, deed);
+        self.judged(now, peer.clone(), Deed::Overstepped);
     }
 }
 

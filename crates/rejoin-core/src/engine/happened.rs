@@ -7,15 +7,16 @@ use crate::{
     address::Address,
     book::{self, Meeting},
     dialer::Flight,
-    input::{AddressFailure, Connected, Direction, Failure},
+    input::{AddressFailure, Connected, Deed, Direction, Failure},
     key::PeerKey,
     links::Link,
     outage::Answer,
     output::{DialId, DisconnectReason, Event, Lane, Output},
     reach::Scope,
     record::{AddressRecord, PeerRecord},
+    reputation::Consequence,
     source::Source,
-    sources::Sources,
+    sources::{Kind, Sources},
     time::Time,
 };
 
@@ -48,9 +49,10 @@ impl Engine {
                 return;
             }
             let breaker = &self.book.memory().sources;
-            let breaker = breaker.get(&Sources::name(&known.address)).copied();
+            let breaker = breaker.get(&Sources::server_name(&known.address)).copied();
             let (peer, address) = (Some(server.clone()), known.address.clone());
-            self.sources.add(peer, address, breaker, &self.config);
+            self.sources
+                .add_server(Kind::Cached, peer, address, breaker, &self.config);
         }
     }
 
@@ -227,6 +229,8 @@ impl Engine {
         let head_start = self.config.bootstrap_head_start;
         let jitter = head_start.mul_f64(self.rng.f64());
         self.schedule.bootstrap_at = now + head_start + jitter;
+        self.schedule.unaided_since = None;
+        self.sources.race_anew();
     }
 
     pub(super) fn dial_failed(&mut self, now: Time, dial: DialId, failures: Vec<AddressFailure>) {
@@ -259,7 +263,7 @@ impl Engine {
         let kinds = |of: fn(&AddressFailure) -> bool| failures.iter().all(of);
         let (no_way, no_means) = (kinds(is_unreachable), kinds(is_unsupported));
         let answered = failures.iter().any(is_answer);
-        let verdict = Verdict { flight, failures };
+        let verdict = Verdict::Dial(flight, failures);
         if answered {
             self.line_works(now, Some(began));
             self.pass(now, verdict);
@@ -270,15 +274,23 @@ impl Engine {
         } else if let Some(verdict) = self.guard.silent(began, now, verdict, &self.config) {
             self.pass(now, verdict);
         }
+        self.declare_outage(now);
+    }
+
+    /// Says so if by now the fault must be our own line's.
+    pub(super) fn declare_outage(&mut self, now: Time) {
         let (live, known) = (self.links.live(), self.book.len() + self.sources.len());
         if self.guard.declare(now, live, known, &self.config) {
             self.tell(Event::OutageBegan);
         }
     }
 
-    /// The fault was the peer's.
-    fn pass(&mut self, now: Time, verdict: Verdict) {
-        let Verdict { flight, failures } = verdict;
+    /// The fault was not ours.
+    pub(super) fn pass(&mut self, now: Time, verdict: Verdict) {
+        let (flight, failures) = match verdict {
+            Verdict::Dial(flight, failures) => (flight, failures),
+            Verdict::Directory(directory) => return self.let_down_by(now, &directory),
+        };
         if flight.lane == Lane::Bootstrap {
             for address in &flight.addresses {
                 let failed = self.sources.failed(address, now, &self.config);
@@ -305,7 +317,7 @@ impl Engine {
 
     /// A peer answered what began at `began`, or showed life of itself. If that ends an outage,
     /// everybody may be dialled at once again.
-    fn answered(&mut self, now: Time, began: Option<Time>) {
+    pub(super) fn answered(&mut self, now: Time, began: Option<Time>) {
         if self.line_works(now, began) {
             self.book.clear_backoff(now);
             self.sources.clear();
@@ -314,7 +326,7 @@ impl Engine {
     }
 
     /// Something came in from the network, be it a refusal. Says whether that ends an outage.
-    fn line_works(&mut self, now: Time, began: Option<Time>) -> bool {
+    pub(super) fn line_works(&mut self, now: Time, began: Option<Time>) -> bool {
         let Answer { guilty, outage } = self.guard.answered(began, now, &self.config);
         for verdict in guilty {
             self.pass(now, verdict);
@@ -345,6 +357,28 @@ impl Engine {
         self.book.seen(now, peer, measured, &self.config);
     }
 
+    pub(super) fn judged(&mut self, now: Time, peer: PeerKey, deed: Deed) {
+        let Some(judgement) = self.book.judged(now, &peer, deed, &self.config) else {
+            return;
+        };
+        let Some(consequence) = judgement.consequence else {
+            return;
+        };
+        if judgement.is_news {
+            self.tell(Event::Misbehaved {
+                peer: peer.clone(),
+                consequence,
+            });
+        }
+        match consequence {
+            Consequence::Spared => {}
+            Consequence::SentAway | Consequence::Banned => {
+                self.send_away(now, peer, DisconnectReason::Misbehaved);
+                self.dialer.reorder();
+            }
+        }
+    }
+
     pub(super) fn heard(
         &mut self,
         now: Time,
@@ -373,6 +407,7 @@ impl Engine {
         self.links.woke(now, &self.config);
         self.book.clear_backoff(now);
         self.sources.clear();
+        self.relays.clear();
         for dial in
             self.dialer
                 .in_lanes(&[Lane::Memory, Lane::Explore, Lane::Bootstrap, Lane::Feeler])

@@ -11,6 +11,7 @@ use crate::{
     links::Link,
     output::{DisconnectReason, Lane, Output},
     score,
+    sources::Kind,
     time::Time,
     trim::{self, Held, Hold},
 };
@@ -82,7 +83,9 @@ impl Engine {
         let pinned = self.book.get(peer).is_some_and(|it| it.control.pinned);
         // A network forms around its servers: who still needs one holds on to it.
         let needed = link.server && self.links.peers() < self.config.low_water;
-        if pinned || needed || self.links.is_on_trial(link) {
+        // Who reaches us through a relay would lose the way.
+        let relays = self.relays.contains(peer);
+        if pinned || needed || relays || self.links.is_on_trial(link) {
             Hold::Kept
         } else if link.awake {
             Hold::Loose
@@ -121,7 +124,7 @@ impl Engine {
         }
         if self.links.outbound() == 0 && now >= self.schedule.second_opinion_at {
             self.schedule.second_opinion_at = now + self.config.discover_every;
-            if self.dial_bootstrap(now, false) {
+            if self.ask_one(now, &Kind::ALL, false) {
                 return;
             }
         }

@@ -7,7 +7,7 @@ use crate::{
     key::PeerKey,
     output::{DisconnectReason, Lane, Output},
     source::Source,
-    sources::Sources,
+    sources::{Kind, Sources},
     time::Time,
 };
 
@@ -20,13 +20,20 @@ impl Engine {
                     .book
                     .memory()
                     .sources
-                    .get(&Sources::name(&address))
+                    .get(&Sources::server_name(&address))
                     .copied();
                 if let Some(peer) = &peer {
                     let source = Source::Bootstrap;
                     self.book.introduce(now, peer, address.clone(), &source);
                 }
-                self.sources.add(peer, address, breaker, &self.config);
+                self.sources
+                    .add_server(Kind::Manual, peer, address, breaker, &self.config);
+            }
+            Command::AddDirectory(directory) => self.add_directory(now, directory),
+            Command::AddRelay { relay, address } => {
+                self.book
+                    .introduce(now, &relay, address.clone(), &Source::Manual);
+                self.relays.name(relay, address);
             }
             Command::Pin(peer) => self
                 .book
@@ -40,9 +47,11 @@ impl Engine {
                 });
                 self.send_away(now, peer, DisconnectReason::Blocked);
             }
-            Command::Unblock(peer) => self
-                .book
-                .decide(now, &peer, |control| control.blocked_until = None),
+            Command::Unblock(peer) => {
+                self.book
+                    .decide(now, &peer, |control| control.blocked_until = None);
+                self.book.forgive(now, &peer);
+            }
             Command::Forget(peer) => {
                 self.send_away(now, peer.clone(), DisconnectReason::Forgotten);
                 // Its connection may outlive the order to close it; it is nobody's from here on.
@@ -57,7 +66,7 @@ impl Engine {
         self.dialer.reorder();
     }
 
-    fn send_away(&mut self, now: Time, peer: PeerKey, reason: DisconnectReason) {
+    pub(super) fn send_away(&mut self, now: Time, peer: PeerKey, reason: DisconnectReason) {
         if let Some(dial) = self.dialer.dial_of(&peer) {
             self.cancel(now, dial);
         }
@@ -107,6 +116,9 @@ impl Engine {
     pub(super) fn shutdown(&mut self, now: Time) {
         let failures = self.book.unsaved().status().failures;
         self.schedule.stopping.get_or_insert(failures);
+        for relay in self.relays.release_all() {
+            self.outputs.push_back(Output::Release { relay });
+        }
         for dial in self.dialer.in_lanes(&Lane::ALL) {
             self.cancel(now, dial);
         }

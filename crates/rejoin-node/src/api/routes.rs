@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use rejoin::Purpose;
 use serde::Deserialize;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -47,6 +48,12 @@ struct Who {
     span_s: Option<u64>,
 }
 
+#[derive(Deserialize)]
+struct WhatFor {
+    #[serde(rename = "for")]
+    purpose: Option<Purpose>,
+}
+
 #[derive(Default, Deserialize)]
 struct PruneHow {
     #[serde(default)]
@@ -61,6 +68,7 @@ pub fn all(asks: Asks) -> Router {
         .route("/peers/{peer}", get(peer))
         .route("/peers/{peer}/why", get(why))
         .route("/timeline", get(timeline))
+        .route("/doctor", get(doctor))
         .route("/prune", get(prune_dry_run).post(prune))
         .route("/connect", post(connect))
         .route("/forget", post(forget))
@@ -88,12 +96,22 @@ async fn peer(State(asks): State<Asks>, Path(peer): Path<String>) -> Response {
     put(asks, Ok(Question::Peer(peer))).await
 }
 
-async fn why(State(asks): State<Asks>, Path(peer): Path<String>) -> Response {
-    put(asks, Ok(Question::Why(peer))).await
+async fn why(
+    State(asks): State<Asks>,
+    Path(peer): Path<String>,
+    what: Result<UrlQuery<WhatFor>, QueryRejection>,
+) -> Response {
+    let what = what.map_err(|error| unreadable(error.body_text()));
+    let question = what.map(|UrlQuery(WhatFor { purpose })| Question::Why { peer, purpose });
+    put(asks, question).await
 }
 
 async fn timeline(State(asks): State<Asks>) -> Response {
     put(asks, Ok(Question::Timeline)).await
+}
+
+async fn doctor(State(asks): State<Asks>) -> Response {
+    put(asks, Ok(Question::Doctor)).await
 }
 
 async fn prune_dry_run(State(asks): State<Asks>) -> Response {

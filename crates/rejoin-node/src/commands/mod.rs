@@ -2,10 +2,12 @@
 
 mod block;
 mod connect;
+mod doctor;
 mod forget;
 mod peers;
 mod pin;
 mod prune;
+mod publish;
 mod status;
 mod up;
 mod why;
@@ -18,7 +20,7 @@ use crate::{
     demo,
     failure::Failure,
     print,
-    settings::{Command, CommandLine},
+    settings::{Command, CommandLine, PeersCommand},
 };
 
 /// Does what the command line says.
@@ -35,13 +37,18 @@ pub fn run(line: CommandLine) -> Result<ExitCode, Failure> {
         Command::Up(args) => up::run(args.settle(place.settle()?), json)?,
         Command::Demo(args) => return Ok(demo::run(args)),
         Command::Status => status::run(&place.settle()?, json)?,
-        Command::Peers(args) => peers::run(&place.settle()?, args.into(), json)?,
-        Command::Why(who) => why::run(&place.settle()?, who.peer, json)?,
+        Command::Peers { query, what: None } => peers::run(&place.settle()?, query.into(), json)?,
+        Command::Peers {
+            what: Some(PeersCommand::Publish(args)),
+            ..
+        } => publish::run(&place.settle()?, &args, json)?,
+        Command::Why { who, what } => why::run(&place.settle()?, who.peer, what.purpose, json)?,
         Command::Connect { target } => connect::run(&place.settle()?, &target, json)?,
         Command::Forget(who) => forget::run(&place.settle()?, who.peer, json)?,
         Command::Pin { who, undo } => pin::run(&place.settle()?, who.peer, undo, json)?,
         Command::Block { who, span, .. } => block::run(&place.settle()?, who.peer, span, json)?,
         Command::Prune { dry_run } => prune::run(&place.settle()?, dry_run, json)?,
+        Command::Doctor => return doctor::run(&place.settle()?, json),
         Command::Completions { shell } => {
             let mut command = CommandLine::command();
             let mut script = Vec::new();

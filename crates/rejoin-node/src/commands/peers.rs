@@ -14,13 +14,15 @@ use crate::{
 };
 
 pub fn run(place: &Place, query: Query, json: bool) -> Result<(), Failure> {
-    let filtered = query.filter.is_some();
+    let filtered = query.filter.is_some() || query.purpose.is_some();
+    let chosen = query.purpose.is_some();
     let answer = node::ask(place, &Question::Peers(query))?;
     let now = now().as_millis();
-    node::show(answer, json, |answer| words(answer, filtered, now))
+    let worth = if chosen { "WORTH" } else { "SCORE" };
+    node::show(answer, json, |answer| words(answer, filtered, worth, now))
 }
 
-fn words(answer: PeersAnswer, filtered: bool, now: u64) -> String {
+fn words(answer: PeersAnswer, filtered: bool, worth: &'static str, now: u64) -> String {
     let PeersAnswer { total, peers } = answer;
     match (total, filtered) {
         (0, true) => return "nobody in memory fits; `rejoin peers` lists everybody".into(),
@@ -30,7 +32,7 @@ fn words(answer: PeersAnswer, filtered: bool, now: u64) -> String {
     let shown = peers.len();
     let head = [
         "PEER",
-        "SCORE",
+        worth,
         "STATE",
         "RTT",
         "LAST SEEN",
@@ -60,7 +62,7 @@ fn row(peer: PeerRow, now: u64) -> [String; 7] {
     };
     [
         name,
-        format!("{:.2}", peer.score),
+        format!("{:.2}", peer.worth.unwrap_or(peer.score)),
         state,
         peer.latency_ms.map_or_else(|| "–".into(), rtt),
         if peer.connected {
@@ -129,7 +131,7 @@ mod tests {
             total: 0,
             peers: Vec::new(),
         };
-        assert!(words(nobody(), false, 0).contains("rejoin up"));
-        assert!(words(nobody(), true, 0).contains("rejoin peers"));
+        assert!(words(nobody(), false, "SCORE", 0).contains("rejoin up"));
+        assert!(words(nobody(), true, "WORTH", 0).contains("rejoin peers"));
     }
 }

@@ -79,8 +79,8 @@ fn words(status: &StatusAnswer, now: u64) -> String {
             ),
         };
         line(
-            if index == 0 { "bootstrap" } else { "" },
-            format!("{}{trouble}", source.address),
+            if index == 0 { "sources" } else { "" },
+            format!("{DIM}{:<11}{DIM:#}{}{trouble}", source.kind, source.address),
         );
     }
     lines.join("\n")
@@ -100,6 +100,9 @@ fn connected(status: &StatusAnswer) -> String {
             status.connections
         ),
     };
+    if status.asleep > 0 {
+        text.push_str(&format!(", {} asleep", status.asleep));
+    }
     if status.dials > 0 {
         text.push_str(&format!(", {} in the air", count(status.dials, "dial")));
     }

@@ -1,4 +1,6 @@
-//! `rejoin why`: a peer's score, term by term.
+//! `rejoin why`: a peer's score, or its worth for a purpose, term by term.
+
+use rejoin::Purpose;
 
 use crate::{
     answer::{TermAnswer, WhyAnswer},
@@ -9,8 +11,13 @@ use crate::{
     settings::Place,
 };
 
-pub fn run(place: &Place, peer: String, json: bool) -> Result<(), Failure> {
-    let answer = node::ask(place, &Question::Why(peer))?;
+pub fn run(
+    place: &Place,
+    peer: String,
+    purpose: Option<Purpose>,
+    json: bool,
+) -> Result<(), Failure> {
+    let answer = node::ask(place, &Question::Why { peer, purpose })?;
     node::show(answer, json, |answer| words(&answer))
 }
 
@@ -51,8 +58,12 @@ fn words(answer: &WhyAnswer) -> String {
         .map(term)
         .chain([total])
         .chain(answer.factors.iter().map(factor));
+    let what = match answer.purpose {
+        Some(purpose) => format!("worth for {purpose}"),
+        None => "score".into(),
+    };
     format!(
-        "{}\n{NAME}score {:.3}{NAME:#} {DIM}of 1{DIM:#}\n\n{}",
+        "{}\n{NAME}{what} {:.3}{NAME:#} {DIM}of 1{DIM:#}\n\n{}",
         answer.peer.peer,
         answer.score,
         table(

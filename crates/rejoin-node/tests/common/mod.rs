@@ -59,6 +59,11 @@ impl Start {
         self
     }
 
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.arguments.push(flag.into());
+        self
+    }
+
     /// Has it run by another program, such as `ip netns exec …`.
     pub fn through(self, shell: Vec<String>) -> Self {
         Self { shell, ..self }

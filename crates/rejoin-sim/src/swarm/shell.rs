@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use rejoin_core::{
-    AskId, Envelope, Identified, Input, Output, Rumour, Scope, Time, Word, exchange,
+    Envelope, Identified, Input, Output, QuestionId, Rumour, Scope, Time, Word, exchange,
 };
 
 use super::{
@@ -117,8 +117,13 @@ impl Swarm {
                 }
                 _ => inputs.push_back(Input::PeersNotTold { peer }),
             },
-            Output::TellPeers { ask, envelopes } => self.answer(id, ask, envelopes),
+            Output::TellPeers {
+                question,
+                envelopes,
+            } => self.answer(id, question, envelopes),
             Output::Gossip(rumours) => self.gossip(id, rumours),
+            // Nobody here relays, and nobody knows of any directory.
+            Output::Reserve(_) | Output::Release { .. } | Output::Consult { .. } => {}
             Output::Discover | Output::Event(_) => {}
         }
     }
@@ -131,8 +136,8 @@ impl Swarm {
         self.send(id, peer, Kind::Pex, parcel, Message::Ask(own));
     }
 
-    fn answer(&mut self, id: NodeId, ask: AskId, envelopes: Vec<Envelope>) {
-        let Some((asker, number)) = self.nodes[id.index()].questions.remove(&ask) else {
+    fn answer(&mut self, id: NodeId, question: QuestionId, envelopes: Vec<Envelope>) {
+        let Some((asker, number)) = self.nodes[id.index()].questions.remove(&question) else {
             return;
         };
         let envelopes = match self.nodes[id.index()].role {
@@ -221,15 +226,22 @@ impl Swarm {
             Message::Ask(own) => {
                 self.count(id, Kind::Pex, load::question(own.is_some()));
                 self.asked += 1;
-                let ask = AskId(self.asked);
+                let question = QuestionId(self.asked);
                 let node = &mut self.nodes[id.index()];
-                node.questions.insert(ask, (peer, link));
+                node.questions.insert(question, (peer, link));
                 if node.role == Role::Intruder {
-                    return self.answer(id, ask, Vec::new());
+                    return self.answer(id, question, Vec::new());
                 }
                 let own = own.map(|envelope| self.places.read(&envelope));
                 let peer = key;
-                self.tell(id, Input::PeersAsked { peer, ask, own });
+                self.tell(
+                    id,
+                    Input::PeersAsked {
+                        peer,
+                        question,
+                        own,
+                    },
+                );
             }
             Message::Tell(envelopes) => {
                 self.count(id, Kind::Pex, load::answer(envelopes.len()));

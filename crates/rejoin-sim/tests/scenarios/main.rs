@@ -3,9 +3,12 @@
 
 mod seeds;
 
+mod a_breaker_outlives_a_restart;
+mod a_silent_source_delays_nobody;
 mod all_dead;
 mod clock_set_back;
 mod clock_set_forward;
+mod cold_start_by_one_source;
 mod crash_and_disk_full;
 mod half_dead;
 mod inbound_flood;
@@ -21,6 +24,7 @@ mod mistake_13_penalties_survive_the_next_update;
 mod mistake_16_backoff_survives_a_restart;
 mod mistake_17_one_dead_peer_holds_up_nobody;
 mod mistake_18_never_connected_go_before_proven;
+mod mistake_19_a_source_that_names_ten_thousand;
 mod own_outage;
 mod partition;
 mod real_churn;

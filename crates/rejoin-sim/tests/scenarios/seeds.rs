@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rejoin_core::Directory;
 use rejoin_sim::{Past, Scene, Sim, SimConfig};
 
 /// An unoptimised engine is some ten times slower: there a fifth of the seeds has to do.
@@ -73,4 +74,22 @@ pub const fn secs(count: u64) -> Duration {
 
 pub const fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
+}
+
+/// A name in the DNS.
+pub fn dns() -> Directory {
+    Directory::dnsaddr("example.org", None).expect("a name")
+}
+
+/// A list behind a URL.
+pub fn url(n: usize) -> Directory {
+    Directory::url(&format!("https://example.org/{n}")).expect("a URL")
+}
+
+/// A rendezvous server.
+pub fn rendezvous() -> Directory {
+    Directory::Rendezvous {
+        peer: "rendezvous".parse().expect("a name"),
+        address: "/ip4/8.8.4.4/tcp/1".parse().expect("an address"),
+    }
 }
