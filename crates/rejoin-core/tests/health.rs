@@ -264,11 +264,13 @@ fn the_young_the_pinned_and_those_of_our_own_choice_stay() {
         node.command(Command::Pin(key(name)));
     }
     for name in ["p0", "p1", "p2", "p3"] {
-        // So none of the four stays for its own worth.
-        node.tell(Input::Judged {
-            peer: key(name),
-            deed: Deed::InvalidData(Severity::Severe),
-        });
+        // So none of the four stays for its own worth, and none is sent away.
+        for _ in 0..3 {
+            node.tell(Input::Judged {
+                peer: key(name),
+                deed: Deed::InvalidData(Severity::Moderate),
+            });
+        }
     }
     node.pass(SECOND * 19);
     assert_eq!(node.closed(), [], "all are young");

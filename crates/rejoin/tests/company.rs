@@ -138,7 +138,7 @@ fn in_process() -> Swarm<Behaviour> {
                 .multiplex(yamux::Config::default())
         })
         .unwrap()
-        .with_behaviour(|key| rejoin::open("memory:", &key).unwrap())
+        .with_behaviour(|key| rejoin::open("memory:", key).unwrap())
         .unwrap()
         .build()
 }

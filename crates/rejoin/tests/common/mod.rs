@@ -51,7 +51,7 @@ pub fn node(key: &Keypair, url: &str) -> Swarm<Behaviour> {
 
 /// A node that is configured in some other way.
 pub fn node_with(key: &Keypair, url: &str, change: impl FnOnce(&mut Config)) -> Swarm<Behaviour> {
-    let mut setup = Setup::new(&key);
+    let mut setup = Setup::new(key);
     setup.seed = 1;
     change(&mut setup.config);
     swarm_of(key, rejoin::open_with(url, setup).unwrap())
