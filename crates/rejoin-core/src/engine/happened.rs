@@ -172,6 +172,7 @@ impl Engine {
         // Who stayed for a while is welcome back at once, who did not only after a pause.
         if session < self.config.check_every {
             self.book.rest(now, peer, &[], &self.config, &mut self.rng);
+            self.sources.hung_up(peer, now, &self.config);
         } else if self.links.live() > 0 {
             // Who leaves alone may have left others too, and they must not all be back at once.
             let pause = self.config.reconnect_jitter.mul_f64(self.rng.f64());
