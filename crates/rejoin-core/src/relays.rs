@@ -8,13 +8,13 @@ use fastrand::Rng;
 use crate::{
     address::Address,
     backoff::Backoff,
+    choose::{Chooser, Purpose},
     config::Config,
     key::PeerKey,
     netgroup::Netgroup,
     output::Reserve,
     record::{PeerRecord, Pool},
     scene::Scene,
-    score,
     status::RelayStatus,
     time::Time,
 };
@@ -119,42 +119,33 @@ impl Relays {
     }
 
     /// The best of those we met: who is connected already, who kept a slot for us before, who is
-    /// good; those in another network than the relays we have before all others.
+    /// good at it; those in another network than the relays we have before all others.
     fn best(&self, scene: Scene<'_>) -> Option<Reserve> {
         let taken: Vec<_> = self
             .slots
             .values()
             .map(|slot| Netgroup::of(&slot.address))
             .collect();
-        let relays = scene
-            .book
-            .iter()
-            .filter(|record| is_relay(record) && self.is_free(scene, &record.key));
-        let candidates = relays.filter_map(|record| {
-            let address = way_to(scene, record)?;
+        let free = |record: &&PeerRecord| self.is_free(scene, &record.key);
+        let chooser = Chooser {
+            purpose: Purpose::Relay,
+            survival: &scene.book.memory().survival,
+            now: scene.now,
+        };
+        let suited = chooser.best(scene.book.iter().filter(free), usize::MAX);
+        let candidates = suited.into_iter().filter_map(|choice| {
+            let address = way_to(scene, choice.record)?;
+            let relay = choice.record.key.clone();
             let worth = (
                 !taken.contains(&Netgroup::of(&address)),
-                scene.links.contains(&record.key),
-                record.role.relayed_us.is_some(),
+                scene.links.contains(&relay),
+                choice.record.role.relayed_us.is_some(),
             );
-            let score = score::score(record, scene.now);
-            Some((
-                worth,
-                score,
-                Reserve {
-                    relay: record.key.clone(),
-                    address,
-                },
-            ))
+            Some((worth, Reserve { relay, address }))
         });
-        candidates
-            .max_by(|a, b| {
-                let (of_a, of_b) = (Reverse(&a.2.relay), Reverse(&b.2.relay));
-                (a.0.cmp(&b.0))
-                    .then(a.1.total_cmp(&b.1))
-                    .then(of_a.cmp(&of_b))
-            })
-            .map(|(_, _, reserve)| reserve)
+        // Of equals the first, who suits best.
+        let best = candidates.min_by_key(|(worth, _)| Reverse(*worth));
+        best.map(|(_, reserve)| reserve)
     }
 
     fn is_free(&self, scene: Scene<'_>, relay: &PeerKey) -> bool {

@@ -308,6 +308,16 @@ impl Sources {
         }
     }
 
+    /// A peer left soon after it came. If it is a server, asking it again at once would go in
+    /// circles: it rests.
+    pub fn hung_up(&mut self, who: &PeerKey, now: Time, config: &Config) {
+        let is_it =
+            |what: &What| matches!(what, What::Server { peer: Some(peer), .. } if peer == who);
+        for known in self.list.iter_mut().filter(|known| is_it(&known.what)) {
+            breaker::rest(&mut known.breaker, now, config, &mut self.rng);
+        }
+    }
+
     /// A dial ended without saying anything about the server.
     pub fn called_off(&mut self, dial: DialId) {
         land(&mut self.list, |asking| asking == Asking::Dial(dial));

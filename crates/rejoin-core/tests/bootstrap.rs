@@ -84,6 +84,24 @@ fn a_server_that_could_not_be_dialled_is_not_asked_again_at_once() {
     assert!(node.engine.numbers().bootstrap_dials > 1);
 }
 
+// Such as one that has blocked us: nobody gains by thirty dials a second.
+#[test]
+fn a_server_that_hangs_up_at_once_is_not_asked_in_circles() {
+    let mut node = Node::new(vec![]);
+    add(&mut node, Some("server"), 1);
+    let mut asked = 0;
+    for _ in 0..600 {
+        node.pass(Duration::from_millis(100));
+        for dial in std::mem::take(&mut node.dials) {
+            asked += 1;
+            node.answer(&dial);
+            let peer = key("server");
+            node.tell(Input::Disconnected { peer });
+        }
+    }
+    assert!((20..=60).contains(&asked), "{asked} times in a minute");
+}
+
 #[test]
 fn a_blocked_server_is_not_asked() {
     let mut node = Node::new(vec![]);

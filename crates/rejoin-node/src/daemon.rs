@@ -140,7 +140,8 @@ impl Daemon {
         };
         let (lookout, here) = Lookout::begin();
         // Whom nobody outside this machine can reach needs no router.
-        let beyond = settings.listen.iter().any(|address| !is_local(address));
+        let beyond = |it: &Multiaddr| !is_local(it) && relaying::relay_in(it).is_none();
+        let beyond = settings.listen.iter().any(beyond);
         let extras = Extras {
             upnp: settings.upnp && beyond,
             relay_server: settings.relay_server,
@@ -430,7 +431,8 @@ impl Daemon {
     /// A relay offers itself once it has addresses at which others reach it. Whoever made us one
     /// says that they do, so nobody has to try first.
     fn show_relay(&mut self) {
-        if !self.settings.relay_server {
+        // Where the user says by which, that is all there is to say.
+        if !self.settings.relay_server || !self.settings.external.is_empty() {
             return;
         }
         let listening: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();

@@ -200,7 +200,7 @@ fn company(node: &Running, now: Time, found: &mut Vec<Finding>) {
     let open = status.sources.iter().filter(|it| it.breaker != "closed");
     let (open, of) = (open.count(), status.sources.len());
     if open > 0 {
-        found.push(Finding::ServersSilent {
+        found.push(Finding::SourcesSilent {
             open,
             of,
             connected: status.connections > 0,

@@ -151,13 +151,13 @@ fn who_is_there_is_told() {
     );
     company(
         |it| it.sources = vec![server("open"), server("half-open"), server("closed")],
-        &["nobody-answers", "servers-silent"],
+        &["nobody-answers", "sources-silent"],
     );
 }
 
 #[test]
-fn silent_servers_are_trouble_only_while_nobody_is_connected() {
-    let silent = |connected| Finding::ServersSilent {
+fn silent_sources_are_trouble_only_while_nobody_is_connected() {
+    let silent = |connected| Finding::SourcesSilent {
         open: 1,
         of: 1,
         connected,
@@ -367,8 +367,8 @@ fn relayed(node: &mut Running) {
 
 fn server(breaker: &'static str) -> SourceStatus {
     SourceStatus {
-        kind: "manual",
         name: "seed".into(),
+        kind: "manual",
         breaker,
         failures: 1,
         until: None,

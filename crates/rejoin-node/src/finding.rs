@@ -48,7 +48,7 @@ pub enum Finding {
         known: usize,
         dials: u64,
     },
-    ServersSilent {
+    SourcesSilent {
         open: usize,
         of: usize,
         connected: bool,
@@ -140,7 +140,7 @@ impl Finding {
             | F::Connected { .. }
             | F::KnowsNobody
             | F::NobodyAnswers { .. }
-            | F::ServersSilent { .. } => Subject::Peers,
+            | F::SourcesSilent { .. } => Subject::Peers,
             F::ClockBeforeProgram { .. }
             | F::MemoryAheadOfClock { .. }
             | F::ClockPlausible
@@ -178,7 +178,7 @@ impl Finding {
             | F::RouterSilent
             | F::RouterShadowed
             | F::RouterNotAsked
-            | F::ServersSilent {
+            | F::SourcesSilent {
                 connected: true, ..
             }
             | F::ValuesRepaired { .. }
@@ -191,7 +191,7 @@ impl Finding {
             | F::OwnOutage { .. }
             | F::KnowsNobody
             | F::NobodyAnswers { .. }
-            | F::ServersSilent {
+            | F::SourcesSilent {
                 connected: false, ..
             }
             | F::ClockBeforeProgram { .. }
@@ -265,10 +265,10 @@ impl Finding {
                 count(*known, "peer"),
                 count(usize::try_from(*dials).unwrap_or(usize::MAX), "dial")
             ),
-            F::ServersSilent { open, of, .. } => {
+            F::SourcesSilent { open, of, .. } => {
                 format!(
                     "{open} of {} failed again and again, and rest",
-                    count(*of, "bootstrap server")
+                    count(*of, "source")
                 )
             }
             F::ClockBeforeProgram { behind_ms } => format!(
@@ -366,8 +366,8 @@ impl Finding {
                 "wait a minute; if that goes on, check the firewall, or name somebody else with \
                  `rejoin connect <address>`"
             }
-            F::ServersSilent { .. } => {
-                "check their addresses, or name others with `rejoin up --bootstrap <address>`"
+            F::SourcesSilent { .. } => {
+                "check what they are called, or name others; `rejoin up --help` lists the kinds"
             }
             F::ClockBeforeProgram { .. } => "set the clock of this machine",
             F::MemoryAheadOfClock { .. } => {
