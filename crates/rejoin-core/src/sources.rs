@@ -340,17 +340,6 @@ impl Sources {
         Some((known.name(), known.breaker))
     }
 
-    /// A server answered and hung up soon after, as one does that wants nothing of us: it rests like
-    /// one that failed, or we would be back at once.
-    pub fn hung_up(&mut self, who: &PeerKey, now: Time, config: &Config) {
-        for known in &mut self.list {
-            let is_it = matches!(&known.what, What::Server { peer: Some(peer), .. } if peer == who);
-            if is_it {
-                breaker::fail(&mut known.breaker, now, config, &mut self.rng);
-            }
-        }
-    }
-
     /// A question was answered, well or badly: what was asked, and when. `None` if it is not under
     /// way any more.
     pub fn landed(&mut self, ask: AskId) -> Option<(Directory, Time)> {

@@ -23,30 +23,6 @@ fn bootstrap_dials(node: &Node) -> Vec<Dial> {
 }
 
 #[test]
-fn a_server_that_hangs_up_at_once_is_left_alone_for_a_while() {
-    let mut node = Node::new(vec![]);
-    node.command(Command::AddBootstrap {
-        peer: Some(key("server")),
-        address: address(1),
-    });
-    node.pass(SECOND);
-    let mut hung_up = 0;
-    for _ in 0..200 {
-        let Some(dial) = node.dial_of("server").cloned() else {
-            node.pass(SECOND / 10);
-            continue;
-        };
-        node.dials.retain(|known| known.id != dial.id);
-        node.answer(&dial);
-        node.tell(Input::Disconnected {
-            peer: key("server"),
-        });
-        hung_up += 1;
-    }
-    assert!((5..60).contains(&hung_up), "{hung_up} in twenty seconds");
-}
-
-#[test]
 fn a_server_that_stayed_silent_is_asked_again() {
     let mut node = Node::new(vec![]);
     add(&mut node, None, 7_000);
