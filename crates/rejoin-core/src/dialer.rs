@@ -57,8 +57,6 @@ pub struct Flight {
     pub absent: Option<(Duration, Duration)>,
     /// How many racing dials began before it.
     place: usize,
-    /// Heard of only since the race began.
-    news: bool,
     overdue_at: Time,
     hopeless_at: Time,
     gives_way_at: Time,
@@ -314,7 +312,6 @@ impl Dialer {
             self.by_peer.insert(peer.clone(), id);
         }
         let began = scene.now;
-        let record = peer.as_ref().and_then(|peer| scene.book.get(peer));
         self.flights.insert(
             id,
             Flight {
@@ -325,7 +322,6 @@ impl Dialer {
                 began,
                 absent,
                 place,
-                news: record.is_some_and(|record| record.first_seen >= self.race.since),
                 hopeless_at: began + outlook.hopeless_after(scene.config),
                 gives_way_at: began + outlook.gives_way_after(scene.config),
                 overdue_at: began + outlook.overdue_after(scene.config),
@@ -380,11 +376,9 @@ impl Dialer {
     }
 
     /// The dial that makes room for somebody just heard of: the longest in the air of those
-    /// overdue. Where a memory is so stale that news outrank it, its last hopes are slim. Other news
-    /// stay: from far away everybody is overdue, and none of them would ever be given the time to
-    /// answer.
+    /// overdue. Where a memory is so stale that news outrank it, its last hopes are slim.
     pub fn give_way_to_news(&self, now: Time) -> Option<DialId> {
-        self.longest(|flight| !flight.news && now >= flight.overdue_at)
+        self.longest(|flight| now >= flight.overdue_at)
     }
 
     fn longest(&self, which: impl Fn(&Flight) -> bool) -> Option<DialId> {

@@ -71,18 +71,6 @@ fn never_more_in_the_air_than_allowed() {
 }
 
 #[test]
-fn news_do_not_give_way_to_each_other_before_they_can_have_answered() {
-    let mut node = Node::new(Vec::new());
-    node.connected(key("alice"), address(9), Direction::Inbound);
-    let names: Vec<_> = (0..60).map(|n| format!("n{n}")).collect();
-    node.tell(heard(&names.iter().map(String::as_str).collect::<Vec<_>>()));
-    node.pass(Duration::from_millis(900));
-    assert_eq!(node.engine.status(node.now).dials, 32);
-    assert!(node.cancelled.is_empty(), "{}", node.cancelled.len());
-    assert_eq!(node.dials.len(), 32, "nobody is dialled twice");
-}
-
-#[test]
 fn no_two_are_dialled_in_one_public_netgroup_while_others_wait() {
     let mut peers = friends(30);
     let crowd = peers[0].addresses[0].address.clone();
