@@ -28,6 +28,9 @@ pub fn add(record: &mut PeerRecord, address: Address, source: &Source, now: Time
     }
     let fresh = AddressRecord::new(address, source.clone(), now);
     if record.addresses.len() < ADDRESSES_MAX {
+        // Most of a memory are peers with one address, and left to itself the list would begin with
+        // room for four.
+        record.addresses.reserve_exact(1);
         record.addresses.push(fresh);
         return true;
     }
