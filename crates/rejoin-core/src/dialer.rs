@@ -142,6 +142,11 @@ impl Dialer {
         self.by_peer.keys()
     }
 
+    /// Whom a dial in the air goes to, if that is known.
+    pub fn peer_of(&self, dial: DialId) -> Option<PeerKey> {
+        self.flights.get(&dial)?.peer.clone()
+    }
+
     /// The dial of a peer.
     pub fn dial_of(&self, key: &PeerKey) -> Option<DialId> {
         self.by_peer.get(key).copied()

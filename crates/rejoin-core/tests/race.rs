@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use common::*;
 use rejoin_core::{
@@ -68,6 +68,24 @@ fn never_more_in_the_air_than_allowed() {
     let mut node = Node::new(friends(200));
     node.pass(Duration::from_millis(1_900));
     assert_eq!(node.engine.status(node.now).dials, 32);
+}
+
+#[test]
+fn news_from_far_away_do_not_make_room_for_each_other_for_ever() {
+    let mut node = Node::new(Vec::new());
+    node.connected(key("alice"), address(9), Direction::Inbound);
+    // Whoever answers would need more than a second, and we hear of others all the time.
+    for n in 0..50 {
+        let names: Vec<_> = (0..=60 + n).map(|n| format!("n{n}")).collect();
+        node.tell(heard(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+        node.pass(Duration::from_millis(60));
+    }
+    let mut dials: BTreeMap<_, u32> = BTreeMap::new();
+    for dial in &node.dials {
+        *dials.entry(&dial.peer).or_default() += 1;
+    }
+    let most = dials.values().max().unwrap();
+    assert!(*most <= 3, "dialled {most} times within three seconds");
 }
 
 #[test]

@@ -125,9 +125,23 @@ impl Engine {
             } else if let Some(patient) = self.dialer.give_way(now) {
                 self.give_up(now, patient);
             } else if let Some(overdue) = self.dialer.give_way_to_news(now).filter(|_| news) {
-                self.cancel(now, overdue);
+                self.put_off(now, overdue);
             } else {
                 return;
+            }
+        }
+    }
+
+    /// Calls off a dial in favour of another. Whoever it went to rests like one who failed: otherwise
+    /// two who are news to us, and both too far away to answer in time, would make room for each
+    /// other for ever.
+    fn put_off(&mut self, now: Time, dial: DialId) {
+        let peer = self.dialer.peer_of(dial);
+        self.cancel(now, dial);
+        if let Some(peer) = peer {
+            self.book.rest(now, &peer, &[], &self.config, &mut self.rng);
+            if let Some(record) = self.book.get(&peer) {
+                self.dialer.rests(record);
             }
         }
     }
