@@ -15,6 +15,10 @@ demo:
 sim:
     cargo run --release -p rejoin-sim -- restart
 
+# How a thousand simulated nodes that know one other each find each other, and what it costs
+swarm:
+    cargo run --release -p rejoin-sim -- swarm --churn
+
 # How long the engine and the shelf take
 bench:
     cargo bench -p rejoin-core -p rejoin-store

@@ -88,7 +88,8 @@ pub struct Config {
 
     /// How often the number of connections is compared with `low_water`.
     pub check_every: Duration,
-    /// How often hearsay is tested with a short dial while connections suffice.
+    /// How often hearsay is tested while connections suffice. Who gets through stays until the next one
+    /// does.
     pub feeler_every: Duration,
     /// How often more peers are looked for while below `target`.
     pub discover_every: Duration,

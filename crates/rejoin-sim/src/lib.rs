@@ -24,11 +24,14 @@
 //!   partition, churn with heavy-tailed lifetimes ([`churn`]).
 //! * **The past** ([`past`]): memories as after two weeks of running, made in a millisecond.
 //! * **References** ([`reference`](mod@reference)): an oracle and a blind racer on the same network.
+//! * **Swarms** ([`Swarm`]): up to some ten thousand nodes that all run the engine and learn of each
+//!   other by peer exchange and gossip, with liars and attackers among them, half of them replaced
+//!   within an hour. What that leaves out stands in [`swarm`].
 //!
 //! # What is not
 //!
-//! There is one engine; all other hosts are fixtures that answer, or do not. No packet is lost on
-//! its own and no line is ever full: a dial's time is its round trips and some jitter. Nobody is
+//! Outside a swarm there is one engine; all other hosts are fixtures that answer, or do not. No
+//! packet is lost on its own and no line is ever full: a dial's time is its round trips and some jitter. Nobody is
 //! behind a firewall, no relay, no hole punching, no IPv6, no local network. A peer that goes does
 //! not come back unless the scenario says so. A dial called off is gone at that instant, while in
 //! reality its answer may already be on the way. Where one of several addresses leads to the wrong

@@ -14,24 +14,25 @@ pub mod experiment;
 mod graph;
 mod link;
 pub mod load;
+mod node;
 mod places;
 mod report;
 mod shell;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use fastrand::Rng;
 use rejoin_core::{
-    Command, Config, DialId, Engine, Envelope, Input, LocalNetwork, QuestionId, Rumour, Snapshot,
-    Time,
+    Command, Config, DialId, Engine, Envelope, Input, LocalNetwork, Rumour, Snapshot, Time,
 };
 
 pub use company::{GROWN_AFTER, WANTED};
 pub use experiment::{Figures, Story};
+pub use node::{Effort, Role};
 pub use places::NodeId;
 
 use crate::{
@@ -40,20 +41,9 @@ use crate::{
     trace::Trace,
 };
 use company::{Company, Watched};
-use link::{Flight, Link};
-use load::{Load, Loads, Row};
+use load::{Loads, Row};
+use node::{Node, State};
 use places::Places;
-
-/// What a node is up to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It does what its engine says.
-    Honest,
-    /// It runs an engine, but whenever it tells of peers, they are strangers that never lived.
-    Liar,
-    /// It has no engine. It takes every connection, and whoever asks is told of its accomplices.
-    Intruder,
-}
 
 /// Many nodes on one network.
 #[derive(Debug)]
@@ -69,52 +59,6 @@ pub struct Swarm {
     strangers: u32,
     loads: Loads,
     trace: Option<Trace>,
-}
-
-/// Whether a node can be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// It runs.
-    Up,
-    /// Its machine is there, its program is not.
-    Refuses,
-    /// Nothing comes back.
-    Silent,
-}
-
-#[derive(Debug)]
-struct Node {
-    role: Role,
-    state: State,
-    engine: Option<Box<Engine>>,
-    links: BTreeMap<NodeId, Link>,
-    flights: BTreeMap<DialId, Flight>,
-    /// Questions to be answered, with the connection they came over.
-    questions: BTreeMap<QuestionId, (NodeId, u64)>,
-    /// Whom it has asked and not heard from since.
-    waiting: BTreeSet<NodeId>,
-    /// How many questions it has asked, and rounds of gossip told.
-    asked: u32,
-    told: u32,
-    wake_at: Option<Time>,
-    pings: u32,
-    company: Company,
-    /// How many questions it had asked, and rounds told, once it was well connected.
-    effort: Option<Effort>,
-    minute: Load,
-}
-
-/// What a node had to do until it was well connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Effort {
-    /// When it was.
-    pub at: Time,
-    /// How long that took after its start.
-    pub took: Duration,
-    /// Peers it had asked for others.
-    pub questions: u32,
-    /// Rounds of gossip it had told.
-    pub rounds: u32,
 }
 
 /// What is to happen.
@@ -211,22 +155,7 @@ impl Swarm {
         introducer: Option<NodeId>,
     ) -> NodeId {
         let id = self.places.settle(prefix);
-        self.nodes.push(Node {
-            role,
-            state: State::Refuses,
-            engine: None,
-            links: BTreeMap::new(),
-            flights: BTreeMap::new(),
-            questions: BTreeMap::new(),
-            waiting: BTreeSet::new(),
-            asked: 0,
-            told: 0,
-            wake_at: None,
-            pings: 0,
-            company: Company::new(self.now),
-            effort: None,
-            minute: Load::default(),
-        });
+        self.nodes.push(Node::new(role, self.now));
         self.after(wait, Happening::Starts(id, introducer));
         id
     }
@@ -255,7 +184,7 @@ impl Swarm {
     pub fn honest(&self) -> impl Iterator<Item = NodeId> {
         let nodes = self.nodes.iter().enumerate();
         nodes
-            .filter(|(_, node)| is_honest(node))
+            .filter(|(_, node)| node.is_honest())
             .map(|(index, _)| NodeId(index as u32))
     }
 
@@ -308,7 +237,7 @@ impl Swarm {
         links
             .filter(move |(peer, link)| self.works(id, **peer, link.number))
             .map(|(peer, _)| *peer)
-            .filter(|peer| is_honest(&self.nodes[peer.index()]))
+            .filter(|peer| self.nodes[peer.index()].is_honest())
     }
 
     fn watched(&self, id: NodeId) -> Watched {
@@ -434,8 +363,4 @@ impl Swarm {
             trace.line(self.now, what());
         }
     }
-}
-
-fn is_honest(node: &Node) -> bool {
-    node.role == Role::Honest && node.engine.is_some()
 }

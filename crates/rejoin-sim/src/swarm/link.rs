@@ -8,8 +8,9 @@ use rejoin_core::{
 };
 
 use super::{
-    Happening, Message, NodeId, Role, Sender, State, Swarm, is_honest,
+    Happening, Message, NodeId, Role, Sender, Swarm,
     load::{HANDSHAKE, IDENTIFY, Kind, Parcel, REFUSAL, SILENCE},
+    node::State,
 };
 use crate::world::{HANDSHAKE_RTTS, TRANSPORT_TIMEOUT, WRONG_PEER_RTTS};
 
@@ -302,7 +303,7 @@ impl Swarm {
     fn join_company(&mut self, one: NodeId, other: NodeId) {
         let now = self.now;
         for (id, peer) in [(one, other), (other, one)] {
-            if !is_honest(&self.nodes[peer.index()]) {
+            if !self.nodes[peer.index()].is_honest() {
                 continue;
             }
             let node = &mut self.nodes[id.index()];
@@ -315,7 +316,7 @@ impl Swarm {
 
     fn leave_company(&mut self, one: NodeId, other: NodeId) {
         for (id, peer) in [(one, other), (other, one)] {
-            if is_honest(&self.nodes[peer.index()]) {
+            if self.nodes[peer.index()].is_honest() {
                 self.nodes[id.index()].company.fewer(self.now);
             }
         }

@@ -3,31 +3,18 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use rejoin_core::{
-    Envelope, Identified, Input, Output, QuestionId, Rumour, Scope, Time, Word, exchange,
-};
+use rejoin_core::{Envelope, Identified, Input, Output, QuestionId, Rumour, Scope, Word, exchange};
 
 use super::{
-    Effort, Happening, Message, Node, NodeId, PING_EVERY, PINGS_PER_MINUTE, Role, Sender, State,
-    Swarm,
+    Happening, Message, NodeId, PING_EVERY, PINGS_PER_MINUTE, Role, Sender, Swarm,
     load::{self, Kind},
+    node::State,
     places::envelope,
 };
 use crate::shell::PING_TIMEOUT;
 
 /// A timer is never more exact than this.
 const TIMER: std::time::Duration = std::time::Duration::from_millis(1);
-
-impl Node {
-    pub(super) fn note_effort(&mut self, now: Time) {
-        self.effort = Some(Effort {
-            at: now,
-            took: self.company.age(now),
-            questions: self.asked,
-            rounds: self.told,
-        });
-    }
-}
 
 impl Swarm {
     /// Tells an engine something and carries out all it wants.
