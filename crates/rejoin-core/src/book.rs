@@ -254,6 +254,11 @@ impl Book {
         self.memory.introducers.trust(source)
     }
 
+    /// The same for the words of a peer.
+    pub fn trust_in(&self, peer: &PeerKey) -> f64 {
+        self.memory.introducers.trust_in(peer)
+    }
+
     /// Somebody a source named was there, or was not: its words weigh more, or less.
     fn judge_teller(
         &mut self,
@@ -298,7 +303,7 @@ impl Book {
             record.control.backoff_until = None;
             record.control.reconnect_attempts = 0;
             // Whoever only came to us, in whatever numbers, must not be whom we begin with.
-            let reached = meeting.dialled.is_some() || record.evidence.dials_ok.latest() > 0.0;
+            let reached = meeting.dialled.is_some() || record.was_reached();
             record.control.anchor |= reached;
             if let Some(address) = meeting.dialled {
                 addresses::add(record, address.clone(), &Source::Own, now);

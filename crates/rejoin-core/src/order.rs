@@ -68,7 +68,9 @@ impl Outlook {
         // The mean, with one and a half good dials given in advance: who was met once may be good.
         let reliability = (ok + 1.5) / (ok + failed + 2.0);
         let mut chance = alive * reliability;
-        if record.pool() == Pool::Hearsay {
+        // Who only came to us is proven, but not where it is said to live: otherwise whoever dials us
+        // in numbers would be whom we begin with next time.
+        if record.pool() == Pool::Hearsay || !record.was_reached() {
             chance *= HEARSAY_CHANCE;
         }
         if record.control.anchor {
@@ -230,6 +232,14 @@ mod tests {
         let chance = outlook(&heard).chance;
         heard.last_connected = None;
         assert!(outlook(&heard).chance < chance / 2.0);
+    }
+
+    #[test]
+    fn whoever_only_came_to_us_is_known_but_not_where_it_lives() {
+        let reached = met(HOUR, Duration::ZERO, 40.0);
+        let mut came = reached.clone();
+        came.evidence.dials_ok = Decayed::default();
+        assert!(outlook(&came).chance < outlook(&reached).chance / 2.0);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! The queue is made anew when the order has changed and taken from until then. Who is in the air
 //! already, and how many may be, is the dialer's concern; what one peer is worth stands in `order`.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use fastrand::Rng;
 
@@ -156,10 +159,8 @@ impl Queue {
         is_free: impl Fn(&PeerKey) -> bool,
         rng: &mut Rng,
     ) -> Option<PeerKey> {
-        if self.candidates.is_empty() {
-            return None;
-        }
-        let at = rng.usize(..self.candidates.len());
+        let candidates = self.candidates.iter().enumerate();
+        let at = draw(candidates.map(|(at, next)| (&next.group, at)), rng)?;
         is_free(&self.candidates[at].key).then(|| self.candidates.remove(at).key)
     }
 
@@ -204,11 +205,33 @@ pub fn draw_hearsay(
         .book
         .iter()
         .filter(|record| record.pool() == Pool::Hearsay && !record.role.bootstrap)
-        .map(|record| &record.key)
-        .filter(|key| !scene.reach.is_me(key) && !is_busy(key) && scene.is_free(key, false))
+        .map(|record| (record, &record.key))
+        .filter(|(_, key)| !scene.reach.is_me(key) && !is_busy(key) && scene.is_free(key, false))
+        .filter_map(|(record, key)| Some((Netgroup::of(&record.addresses.first()?.address), key)))
         .collect();
-    free.get(rng.usize(..free.len().max(1)))
-        .map(|key| (*key).clone())
+    draw(free.iter().map(|(group, key)| (group, *key)), rng).cloned()
+}
+
+/// Draws one public network, or one peer of ours, and whoever lives in it: a thousand names of one
+/// network are drawn as often as the only one of another.
+fn draw<'a, T>(peers: impl Iterator<Item = (&'a Netgroup, T)>, rng: &mut Rng) -> Option<T> {
+    let mut crowds: BTreeMap<&Netgroup, Vec<T>> = BTreeMap::new();
+    let mut alone = Vec::new();
+    for (group, peer) in peers {
+        if group.is_public() {
+            crowds.entry(group).or_default().push(peer);
+        } else {
+            alone.push(vec![peer]);
+        }
+    }
+    let mut crowds: Vec<_> = crowds.into_values().chain(alone).collect();
+    let mut crowd = crowds.swap_remove(drawn(&crowds, rng)?);
+    let at = drawn(&crowd, rng)?;
+    Some(crowd.swap_remove(at))
+}
+
+fn drawn<T>(list: &[T], rng: &mut Rng) -> Option<usize> {
+    (!list.is_empty()).then(|| rng.usize(..list.len()))
 }
 
 /// A queue older than this is put in order anew, since chances fade.
@@ -224,8 +247,10 @@ const PINNED_WORTH: f64 = 1e6;
 mod tests {
     use super::*;
     use crate::{
+        address::Address,
         book::{Book, Meeting},
         config::Config,
+        input::{AddressFailure, Failure},
         links::Links,
         reach::Reach,
         record::{ConnectionKind, Control},
@@ -244,6 +269,16 @@ mod tests {
         let pin = |control: &mut Control| control.pinned = true;
         world.book.decide(T, &peer("bob"), pin);
         world.check(&["bob", "alice"]);
+    }
+
+    #[test]
+    fn who_told_of_peers_that_were_not_there_comes_later() {
+        let mut world = World::new();
+        world.meets("eve", "/ip4/9.9.9.9/tcp/1");
+        world.meets("frank", "/ip4/8.8.4.4/tcp/1");
+        world.check(&["eve", "frank"]);
+        world.is_misled_by("eve");
+        world.check(&["frank", "eve"]);
     }
 
     #[test]
@@ -293,6 +328,27 @@ mod tests {
         assert_eq!(queue.take_best(|_| true, &flying), Some(peer("bob")));
         assert_eq!(queue.take_best(|_| true, &flying), Some(peer("alice")));
         assert_eq!(queue.take_best(|_| true, &flying), None);
+    }
+
+    #[test]
+    fn a_crowd_of_one_network_is_drawn_as_seldom_as_one_of_another() {
+        check_draw("5.5.0", 10..=40);
+        // On one machine a crowd says nothing.
+        check_draw("127.0.0", 960..=999);
+    }
+
+    /// How often one of a hundred neighbours is drawn, of a thousand times, beside 40 others who live
+    /// alone or with them.
+    #[track_caller]
+    fn check_draw(home: &str, expected: std::ops::RangeInclusive<usize>) {
+        let at = |address: String| Netgroup::of(&address.parse().unwrap());
+        let crowd = (0..1_000).map(|n| (at(format!("/ip4/{home}.{}/tcp/1", n % 250)), true));
+        let others = (10..50).map(|n| (at(format!("/ip4/{n}.9.0.1/tcp/1")), false));
+        let all: Vec<_> = crowd.chain(others).collect();
+        let mut rng = Rng::with_seed(7);
+        let one = |_: &usize| draw(all.iter().map(|(group, it)| (group, *it)), &mut rng).unwrap();
+        let times = (0..1_000).filter(one).count();
+        assert!(expected.contains(&times), "{times}");
     }
 
     #[test]
@@ -348,6 +404,22 @@ mod tests {
             };
             self.book
                 .met(self.now, &peer(name), meeting, &Config::default());
+        }
+
+        /// Somebody tells of a peer that is not there.
+        fn is_misled_by(&mut self, teller: &str) {
+            let (nobody, config) = (peer("nobody"), Config::default());
+            let address: Address = "/ip4/7.7.7.7/tcp/1".parse().unwrap();
+            let source = Source::Pex(peer(teller));
+            self.book
+                .hear(T, &nobody, [address.clone()], &source, &config);
+            let failed = [AddressFailure {
+                address,
+                failure: Failure::Refused,
+            }];
+            let mut rng = Rng::with_seed(7);
+            self.book.failed(T, &nobody, &failed, &config, &mut rng);
+            self.book.forget(T, &nobody);
         }
 
         fn queue(&self) -> Queue {

@@ -329,6 +329,11 @@ impl PeerRecord {
         }
     }
 
+    /// Whether a dial of ours ever got through to it, rather than one of its own to us.
+    pub fn was_reached(&self) -> bool {
+        self.evidence.dials_ok.latest() > 0.0
+    }
+
     /// Whether the user named it and we have not met it so far.
     pub fn is_sought(&self) -> bool {
         let named = |known: &AddressRecord| known.source == Source::Manual;

@@ -78,7 +78,8 @@ impl<'a> Scene<'a> {
         let survival = &self.book.memory().survival;
         let outlook = Outlook::of(record, addresses, survival, self.reach.place(), self.now);
         if record.pool() == Pool::Proven {
-            return outlook;
+            // Who sent us to peers that were not there is not whom we come back to first.
+            return outlook.trusted(self.book.trust_in(&record.key));
         }
         // Hearsay is worth as much as whoever told it; the best of several tellers counts.
         let trust = addresses.iter().map(|known| self.book.trust(&known.source));

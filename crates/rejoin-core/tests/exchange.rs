@@ -5,7 +5,8 @@ mod common;
 use common::*;
 use rejoin_core::{
     Address, Connected, ConnectionKind, Direction, Envelope, Failure, Identified, Input, Output,
-    PeerKey, PeerRecord, QuestionId, Rumour, Scope, SignedPeer, Snapshot, Source, Word, exchange,
+    PeerKey, PeerRecord, Purpose, QuestionId, Rumour, Scope, SignedPeer, Snapshot, Source, Word,
+    exchange,
 };
 
 /// Somebody's own word. The envelope is no real one; the core never looks inside.
@@ -100,6 +101,41 @@ fn vouched(name: &str, n: u16, scope: Scope) -> PeerRecord {
     record.signed_seq = Some(1);
     record.signed_scope = Some(scope);
     record
+}
+
+#[test]
+fn mistake_20_what_others_say_of_a_peer_changes_nothing_of_what_it_is_worth() {
+    let mut node = Node::new(vec![
+        vouched("alice", 1, Scope::Public),
+        vouched("bob", 2, Scope::Public),
+    ]);
+    for name in ["eve1", "eve2", "eve3"] {
+        node.speaker(name, "/ip4/9.9.9.9/tcp/1");
+    }
+    let worth = |node: &Node| {
+        let (alice, now) = (key("alice"), node.now);
+        let best: Vec<_> = node
+            .engine
+            .best(9)
+            .iter()
+            .map(|it| it.key.clone())
+            .collect();
+        let score = node.engine.explain(&alice, now).unwrap();
+        let fit = node.engine.explain_for(&alice, Purpose::Bulk, now);
+        (score, fit, node.engine.standing(&alice, now), best)
+    };
+    let before = worth(&node);
+    // All of them praise her, or run her down: where she lives is all that anybody can say, and that
+    // they do not know.
+    for (n, name) in ["eve1", "eve2", "eve3"].into_iter().enumerate() {
+        let told = word("alice", 2 + n as u64, &[address(1), address(700)]);
+        node.tell(Input::Gossiped {
+            peer: key(name),
+            words: vec![(Word::Signed(told), 1)],
+        });
+    }
+    assert_eq!(node.record("alice").signed_seq, Some(4), "they were heard");
+    assert_eq!(worth(&node), before);
 }
 
 #[test]
