@@ -47,6 +47,7 @@ mod chance;
 
 pub mod churn;
 pub mod directories;
+mod parallel;
 pub mod past;
 pub mod reference;
 pub mod report;

@@ -1,4 +1,5 @@
-//! The command: `restart` and `swarm` measure, `trace` shows one run. Nothing is decided here.
+//! The command: `restart`, `swarm`, `introducer` and `flood` measure, `trace` shows one run. Nothing is
+//! decided here.
 
 use std::process::ExitCode;
 
@@ -6,19 +7,25 @@ use lexopt::{Arg, Parser, ValueExt};
 use rejoin_sim::{
     Figures, Scene, Setting, SimConfig, report,
     restart::{LIMIT, WANTED},
-    swarm::Story,
+    swarm::{
+        Story,
+        flood::{self, Attack},
+    },
 };
 use serde::Serialize;
 
 const USAGE: &str = "\
-Measures how fast a node gets back into a simulated network, and how many find each other.
+Measures how fast a node gets back into a simulated network, how many find each other, and
+whether lies can flood a memory.
 
 usage: rejoin-sim restart [--seeds N] [--json]
        rejoin-sim trace [--seed N] [--dead SHARE] [--churn] [--cold]
        rejoin-sim swarm [--nodes N] [--seed N] [--churn] [--json]
        rejoin-sim introducer [--nodes N] [--seed N] --json
+       rejoin-sim flood [--seeds N] [--attack WHO] [--json]
 
-  --seeds N      how many restarts per setting (1000)
+  --seeds N      how many restarts per setting, how many floods (1000)
+  --attack WHO   peer, prefix, liars, or all at once (all); without --json each is shown
   --json         figures for programs
   --nodes N      how many nodes run the real engine (1000)
   --seed N       which restart to show, which swarm to grow (0)
@@ -43,6 +50,7 @@ fn main() -> ExitCode {
 /// What the command line asks for.
 struct Wish {
     seeds: u64,
+    attack: Attack,
     json: bool,
     nodes: usize,
     seed: u64,
@@ -56,6 +64,7 @@ fn run() -> Result<String, lexopt::Error> {
     let mut command = None;
     let mut wish = Wish {
         seeds: 1_000,
+        attack: Attack::All,
         json: false,
         nodes: 1_000,
         seed: 0,
@@ -66,6 +75,7 @@ fn run() -> Result<String, lexopt::Error> {
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("seeds") => wish.seeds = parser.value()?.parse()?,
+            Arg::Long("attack") => wish.attack = parser.value()?.parse()?,
             Arg::Long("json") => wish.json = true,
             Arg::Long("nodes") => wish.nodes = parser.value()?.parse()?,
             Arg::Long("seed") => wish.seed = parser.value()?.parse()?,
@@ -82,8 +92,9 @@ fn run() -> Result<String, lexopt::Error> {
         Some("trace") => Ok(trace(&wish)),
         Some("swarm") => Ok(swarm(&wish)),
         Some("introducer") => Ok(introducer(&wish)),
-        Some(other) => Err(format!("{other:?} is no command; try restart, trace or swarm").into()),
-        None => Err("say what to do: restart, trace or swarm".into()),
+        Some("flood") => Ok(flood(&wish)),
+        Some(other) => Err(format!("{other:?} is no command; try --help").into()),
+        None => Err("say what to do".into()),
     }
 }
 
@@ -109,6 +120,17 @@ fn swarm(wish: &Wish) -> String {
 
 fn introducer(wish: &Wish) -> String {
     json(&story(wish).run().introducer())
+}
+
+fn flood(wish: &Wish) -> String {
+    if wish.json {
+        return json(&flood::Figures::of(wish.attack, wish.seeds));
+    }
+    let attacks = Attack::EVERY.map(|attack| {
+        eprintln!("{attack} …");
+        flood::Figures::of(attack, wish.seeds)
+    });
+    flood::table(&attacks)
 }
 
 fn story(wish: &Wish) -> Story {

@@ -8,6 +8,7 @@ use rejoin_core::Config;
 use serde::Serialize;
 
 use crate::{
+    parallel,
     past::{Deaths, Past, Scene},
     reference,
     sim::{Sim, SimConfig},
@@ -219,7 +220,7 @@ impl Figures {
     /// Runs a setting over the seeds 0 to `seeds`.
     pub fn of(setting: Setting, seeds: u64) -> Self {
         let past = setting.past();
-        let restarts: Vec<_> = (0..seeds).map(|seed| Restart::run(seed, &past)).collect();
+        let restarts = parallel::map(0..seeds, |seed| Restart::run(seed, &past));
         Self::sum_up(setting, &restarts)
     }
 

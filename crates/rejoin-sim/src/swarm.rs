@@ -4,13 +4,14 @@
 //!
 //! Every node runs [`Engine`] with the default configuration. What an adapter would do for it stands
 //! in `shell`, what becomes of connections in `link`. Simplified: every node can be reached at one
-//! public address; a commit is acknowledged and dropped, so nobody restarts with a memory; pings are
+//! public address; a commit is acknowledged and dropped, and who restarts remembers all of it; pings are
 //! sent to everybody connected at once, four times a minute; a node tells its gossip to at most 8 of
 //! the connected, chosen as gossipsub grafts its mesh, and gossipsub's own control messages are left
 //! out. Loss, firewalls and full lines are left out as in the rest of this crate.
 
 mod company;
 pub mod experiment;
+pub mod flood;
 mod graph;
 mod link;
 pub mod load;
@@ -18,6 +19,8 @@ mod node;
 mod places;
 mod report;
 mod shell;
+mod tales;
+mod tape;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -34,16 +37,19 @@ pub use company::{GROWN_AFTER, WANTED};
 pub use experiment::{Figures, Story};
 pub use node::{Effort, Role};
 pub use places::NodeId;
+pub use tape::Noted;
 
 use crate::{
     chance::{self, Subject},
     sim::EPOCH,
     trace::Trace,
+    world::TRANSPORT_TIMEOUT,
 };
 use company::{Company, Watched};
 use load::{Loads, Row};
 use node::{Node, State};
 use places::Places;
+use tape::Tape;
 
 /// Many nodes on one network.
 #[derive(Debug)]
@@ -59,6 +65,8 @@ pub struct Swarm {
     strangers: u32,
     loads: Loads,
     trace: Option<Trace>,
+    /// What one of them goes through, if that is to be written down.
+    tape: Option<(NodeId, Tape)>,
 }
 
 /// What is to happen.
@@ -116,6 +124,7 @@ impl Swarm {
             strangers: 0,
             loads: Loads::default(),
             trace: None,
+            tape: None,
         }
     }
 
@@ -175,6 +184,42 @@ impl Swarm {
         self.after(wait, Happening::Goes(id));
     }
 
+    /// A running node goes as if killed, and is back after a while with what it remembered.
+    ///
+    /// # Panics
+    /// If it is back before what it had in the air has come down.
+    pub fn restart(&mut self, id: NodeId, away: Duration) {
+        assert!(away > TRANSPORT_TIMEOUT + PING_EVERY, "away for {away:?}");
+        let engine = self.engine(id);
+        let memory = Snapshot {
+            memory: Some(engine.memory().clone()),
+            peers: engine.peers().cloned().collect(),
+        };
+        self.goes(id);
+        self.nodes[id.index()].memory = Some(memory);
+        self.after(away, Happening::Starts(id, None));
+    }
+
+    /// A node is up to something else from now on.
+    ///
+    /// # Panics
+    /// If that takes an engine and it has none, or the other way round.
+    pub fn turn(&mut self, id: NodeId, role: Role) {
+        let node = &mut self.nodes[id.index()];
+        assert_eq!(node.role.has_engine(), role.has_engine(), "{role:?}");
+        node.role = role;
+    }
+
+    /// Begins to write down what one node hears and whom it dials.
+    pub fn tape(&mut self, id: NodeId) {
+        self.tape = Some((id, Tape::default()));
+    }
+
+    /// What was written down so far, in order.
+    pub fn taped(&self) -> &[Noted] {
+        self.tape.as_ref().map_or(&[], |(_, tape)| tape.noted())
+    }
+
     /// A node connects to another after a while, whatever an engine would say.
     pub fn intrude(&mut self, wait: Duration, intruder: NodeId, victim: NodeId) {
         self.after(wait, Happening::Intrudes(intruder, victim));
@@ -186,6 +231,30 @@ impl Swarm {
         nodes
             .filter(|(_, node)| node.is_honest())
             .map(|(index, _)| NodeId(index as u32))
+    }
+
+    /// Everybody that is running, of whatever kind.
+    pub fn running(&self) -> impl Iterator<Item = NodeId> {
+        let ids = (0..self.nodes.len()).map(|index| NodeId(index as u32));
+        ids.filter(|id| self.runs(*id))
+    }
+
+    /// Whether somebody is running; strangers never are.
+    pub fn runs(&self, id: NodeId) -> bool {
+        let node = self.nodes.get(id.index());
+        node.is_some_and(|node| node.state == State::Up)
+    }
+
+    /// The /16 somebody lives in.
+    pub fn prefix(&self, id: NodeId) -> [u8; 2] {
+        self.places.prefix(id)
+    }
+
+    /// Whom a node has a working connection to.
+    pub fn linked(&self, id: NodeId) -> Vec<NodeId> {
+        let links = self.nodes[id.index()].links.iter();
+        let working = links.filter(|(peer, link)| self.works(id, **peer, link.number));
+        working.map(|(peer, _)| *peer).collect()
     }
 
     /// The engine of a running node.
@@ -291,7 +360,9 @@ impl Swarm {
 
     fn starts(&mut self, id: NodeId, introducer: Option<NodeId>) {
         let now = self.now;
-        let seed = self.rng(Subject::Engine, id, 0).u64(..);
+        let memory = self.nodes[id.index()].memory.take();
+        let life = u64::from(memory.is_some());
+        let seed = self.rng(Subject::Engine, id, life).u64(..);
         let address = self.places.address(id);
         let node = &mut self.nodes[id.index()];
         node.state = State::Up;
@@ -300,9 +371,8 @@ impl Swarm {
             PING_EVERY.mul_f64(chance::rng(self.seed, Subject::Notice, u64::from(id.0), 0).f64());
         self.after(first, Happening::Pings(id));
         let node = &mut self.nodes[id.index()];
-        match node.role {
-            Role::Intruder => return,
-            Role::Honest | Role::Liar => {}
+        if !node.role.has_engine() {
+            return;
         }
         let config = Config {
             me: Some(id.key()),
@@ -310,7 +380,7 @@ impl Swarm {
         };
         node.engine = Some(Box::new(Engine::new(
             config,
-            Snapshot::default(),
+            memory.unwrap_or_default(),
             now,
             seed,
         )));
@@ -343,6 +413,7 @@ impl Swarm {
         let node = &mut self.nodes[id.index()];
         node.state = state;
         node.engine = None;
+        node.wake_at = None;
         node.links.clear();
         node.flights.clear();
         node.questions.clear();

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use rejoin_core::{DialId, Engine, QuestionId, Time};
+use rejoin_core::{DialId, Engine, QuestionId, Snapshot, Time};
 
 use super::{
     NodeId,
@@ -23,6 +23,20 @@ pub enum Role {
     Liar,
     /// It has no engine. It takes every connection, and whoever asks is told of its accomplices.
     Intruder,
+    /// It has no engine. It takes every connection, and tells of others that are there.
+    Bystander,
+    /// It has no engine. It takes every connection, and tells what does harm, as often as anybody
+    /// listens: of the dead, of made-up peers, some of them where others live, and of intruders.
+    Slanderer,
+}
+
+impl Role {
+    pub(super) fn has_engine(self) -> bool {
+        match self {
+            Self::Honest | Self::Liar => true,
+            Self::Intruder | Self::Bystander | Self::Slanderer => false,
+        }
+    }
 }
 
 /// Whether a node can be reached.
@@ -41,6 +55,8 @@ pub(super) struct Node {
     pub(super) role: Role,
     pub(super) state: State,
     pub(super) engine: Option<Box<Engine>>,
+    /// What it remembers while it does not run, if it is to come back.
+    pub(super) memory: Option<Snapshot>,
     pub(super) links: BTreeMap<NodeId, Link>,
     pub(super) flights: BTreeMap<DialId, Flight>,
     /// Questions to be answered, with the connection they came over.
@@ -79,6 +95,7 @@ impl Node {
             // Its machine is there, its program is not.
             state: State::Refuses,
             engine: None,
+            memory: None,
             links: BTreeMap::new(),
             flights: BTreeMap::new(),
             questions: BTreeMap::new(),

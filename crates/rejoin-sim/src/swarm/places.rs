@@ -9,7 +9,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use rejoin_core::{Address, Envelope, PeerKey, Scope, SignedPeer};
+use rejoin_core::{Address, Envelope, Netgroup, PeerKey, Scope, SignedPeer};
 
 use crate::{
     chance::{self, Subject},
@@ -23,10 +23,27 @@ pub struct NodeId(pub u32);
 /// From here on names belong to nobody.
 const STRANGERS: u32 = 1 << 31;
 
+/// From here on they belong to nobody, and claim a home that is somebody else's: its number is in the
+/// last bits.
+const IMPOSTORS: u32 = 3 << 30;
+const HOME_BITS: u32 = 12;
+
 impl NodeId {
     /// Somebody who does not exist, the `nth` of them.
     pub(crate) fn stranger(nth: u32) -> Self {
-        Self(STRANGERS + nth % STRANGERS)
+        Self(STRANGERS + nth % (IMPOSTORS - STRANGERS))
+    }
+
+    /// Somebody who does not exist and is said to live where another does; of homes the first 4,096
+    /// can be claimed.
+    pub(crate) fn impostor(nth: u32, home: Self) -> Self {
+        let claim = home.0 % (1 << HOME_BITS);
+        Self(IMPOSTORS + (nth << HOME_BITS) % (1 << 30) + claim)
+    }
+
+    /// Whose home an impostor claims.
+    fn claims(self) -> Option<Self> {
+        (self.0 >= IMPOSTORS).then_some(Self(self.0 % (1 << HOME_BITS)))
     }
 
     /// Whether nobody of that name ever lived.
@@ -109,9 +126,17 @@ impl Places {
         id
     }
 
+    /// The /16 a node lives in.
+    pub(crate) fn prefix(&self, id: NodeId) -> [u8; 2] {
+        match Netgroup::of(&self.address(id)) {
+            Netgroup::V4(prefix) => prefix,
+            other => panic!("{id} lives in {other}"),
+        }
+    }
+
     /// Where a node lives, or a stranger is said to.
     pub(crate) fn address(&self, id: NodeId) -> Address {
-        match self.homes.get(id.index()) {
+        match self.homes.get(id.claims().unwrap_or(id).index()) {
             Some(home) => home.address.clone(),
             None => {
                 let mut rng = chance::rng(self.seed, Subject::Host, u64::from(id.0), 0);
@@ -178,8 +203,6 @@ fn draw(rng: &mut Rng, prefix: Option<[u8; 2]>) -> (Address, [u8; 2]) {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_core::Netgroup;
-
     use super::*;
 
     #[test]
@@ -212,6 +235,16 @@ mod tests {
         assert_eq!(address, places.address(NodeId::stranger(3)));
         assert_eq!(places.owner(&address), None);
         assert_eq!(places.owner(&places.address(alice)), Some(alice));
+    }
+
+    #[test]
+    fn an_impostor_claims_the_home_of_another() {
+        let mut places = Places::new(7);
+        let alice = (0..4).map(|_| places.settle(None)).last().unwrap();
+        let eve = NodeId::impostor(5, alice);
+        assert_eq!(NodeId::of(&eve.key()), Some(eve));
+        assert!(eve.is_stranger() && eve != NodeId::impostor(6, alice));
+        assert_eq!(places.address(eve), places.address(alice));
     }
 
     #[test]

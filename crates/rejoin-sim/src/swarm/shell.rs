@@ -9,7 +9,7 @@ use super::{
     Happening, Message, NodeId, PING_EVERY, PINGS_PER_MINUTE, Role, Sender, Swarm,
     load::{self, Kind},
     node::State,
-    places::envelope,
+    tales::{ANSWER_MAX, GOSSIP_MAX},
 };
 use crate::shell::PING_TIMEOUT;
 
@@ -28,6 +28,9 @@ impl Swarm {
             let Some(engine) = &mut self.nodes[id.index()].engine else {
                 return;
             };
+            if let Some((_, tape)) = self.tape.as_mut().filter(|(of, _)| *of == id) {
+                tape.heard(&input);
+            }
             engine.handle_input(self.now, input);
             while let Some(output) = self.next_output(id) {
                 self.carry_out(id, output, &mut inputs);
@@ -78,6 +81,9 @@ impl Swarm {
         match output {
             Output::Dial(dial) => {
                 let peer = dial.peer.as_ref().and_then(NodeId::of);
+                if let Some((_, tape)) = self.tape.as_mut().filter(|(of, _)| *of == id) {
+                    tape.dialled(peer);
+                }
                 let links = &self.nodes[id.index()].links;
                 if peer.is_some_and(|peer| links.contains_key(&peer)) {
                     inputs.push_back(Input::DialNotMade { dial: dial.id });
@@ -127,10 +133,7 @@ impl Swarm {
         let Some((asker, number)) = self.nodes[id.index()].questions.remove(&question) else {
             return;
         };
-        let envelopes = match self.nodes[id.index()].role {
-            Role::Honest => envelopes,
-            Role::Liar | Role::Intruder => self.lies(id, ANSWER_MAX),
-        };
+        let envelopes = self.tale(id, ANSWER_MAX).unwrap_or(envelopes);
         if self.works(id, asker, number) {
             let parcel = load::answer(envelopes.len());
             self.send(id, asker, Kind::Pex, parcel, Message::Tell(envelopes));
@@ -139,11 +142,11 @@ impl Swarm {
 
     fn gossip(&mut self, id: NodeId, rumours: Vec<Rumour>) {
         self.nodes[id.index()].told += 1;
-        let rumours: Arc<[Rumour]> = match self.nodes[id.index()].role {
-            Role::Honest => rumours.into(),
-            Role::Liar | Role::Intruder => {
-                let lies = self.lies(id, GOSSIP_MAX).into_iter();
-                lies.map(|envelope| Rumour { envelope, hops: 1 }).collect()
+        let rumours: Arc<[Rumour]> = match self.tale(id, GOSSIP_MAX) {
+            None => rumours.into(),
+            Some(tale) => {
+                let tale = tale.into_iter();
+                tale.map(|envelope| Rumour { envelope, hops: 1 }).collect()
             }
         };
         let parcel = load::gossip(rumours.len());
@@ -158,28 +161,14 @@ impl Swarm {
         }
     }
 
-    /// What somebody dishonest tells: strangers, or its accomplices.
-    fn lies(&mut self, id: NodeId, count: usize) -> Vec<Envelope> {
-        match self.nodes[id.index()].role {
-            Role::Honest | Role::Liar => {
-                let nth = self.strangers;
-                self.strangers += count as u32;
-                let strangers = (nth..self.strangers).map(NodeId::stranger);
-                strangers.map(|id| envelope(id, 1)).collect()
-            }
-            Role::Intruder => {
-                let nodes = self.nodes.iter().enumerate();
-                let gang = nodes.filter(|(_, node)| node.role == Role::Intruder);
-                let mut gang: Vec<_> = gang.map(|(index, _)| NodeId(index as u32)).collect();
-                let mut rng = self.rng(crate::chance::Subject::Walk, id, self.now.as_millis());
-                rng.shuffle(&mut gang);
-                let drawn = gang.into_iter().take(count);
-                drawn.map(|id| envelope(id, 1)).collect()
-            }
-        }
-    }
-
-    fn send(&mut self, id: NodeId, peer: NodeId, kind: Kind, parcel: load::Parcel, what: Message) {
+    pub(super) fn send(
+        &mut self,
+        id: NodeId,
+        peer: NodeId,
+        kind: Kind,
+        parcel: load::Parcel,
+        what: Message,
+    ) {
         let Some(link) = self.nodes[id.index()].links.get(&peer).copied() else {
             return;
         };
@@ -216,7 +205,7 @@ impl Swarm {
                 let question = QuestionId(self.asked);
                 let node = &mut self.nodes[id.index()];
                 node.questions.insert(question, (peer, link));
-                if node.role == Role::Intruder {
+                if !node.role.has_engine() {
                     return self.answer(id, question, Vec::new());
                 }
                 let own = own.map(|envelope| self.places.read(&envelope));
@@ -284,9 +273,6 @@ impl Swarm {
         }
         self.tell_all(id, answers);
         self.graft(id);
+        self.tell_tales(id);
     }
 }
-
-/// Whoever lies says as much as is ever listened to.
-const ANSWER_MAX: usize = 50;
-const GOSSIP_MAX: usize = 20;
