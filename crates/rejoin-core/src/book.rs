@@ -296,12 +296,16 @@ impl Book {
             self.placement.free(slot, key);
         }
         self.update(now, key, |record| {
+            // Who hung up at once last time may do so again: its waits grow on until it stays.
+            let short = |session: Duration| session < config.check_every;
+            if !record.last_session().is_some_and(short) {
+                record.control.reconnect_attempts = 0;
+            }
             record.last_connected = Some(now);
             record.last_seen = Some(now);
             record.evidence.failures_in_row = 0;
             record.evidence.kind = meeting.kind;
             record.control.backoff_until = None;
-            record.control.reconnect_attempts = 0;
             // Whoever only came to us, in whatever numbers, must not be whom we begin with.
             let reached = meeting.dialled.is_some() || record.was_reached();
             record.control.anchor |= reached;
@@ -388,6 +392,9 @@ impl Book {
                 .is_none_or(|seen| now.since(seen) >= config.seen_every);
             if stale {
                 record.last_seen = Some(now);
+                if now.since(record.last_connected.unwrap_or(now)) >= config.check_every {
+                    record.control.reconnect_attempts = 0;
+                }
             }
             stale
         });

@@ -269,7 +269,7 @@ pub struct Control {
     /// Not to be dialled before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff_until: Option<Time>,
-    /// How often we tried to reconnect since we lost it.
+    /// How often we tried to reconnect since it last stayed for a while.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reconnect_attempts: u32,
 }
@@ -377,6 +377,12 @@ impl PeerRecord {
             Some(last) => last.since(self.first_seen),
             None => Duration::ZERO,
         }
+    }
+
+    /// How long we were last connected to it, once that is over.
+    pub fn last_session(&self) -> Option<Duration> {
+        let (began, ended) = (self.last_connected?, self.last_disconnected?);
+        (ended >= began).then(|| ended.since(began))
     }
 
     /// When anything was last learned of it.

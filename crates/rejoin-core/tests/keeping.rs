@@ -221,6 +221,32 @@ fn an_answer_ends_all_backoff() {
 }
 
 #[test]
+fn who_hangs_up_at_once_again_and_again_is_dialled_less_and_less_often() {
+    let mut node = Node::new(friends(1));
+    let end = node.now + HOUR;
+    let mut answered = 0;
+    while node.now < end {
+        while let Some(dial) = node.dial_of("p0").cloned() {
+            answered += 1;
+            node.dials.clear();
+            node.answer(&dial);
+            node.tell(Input::Disconnected { peer: key("p0") });
+        }
+        node.pass(SECOND);
+    }
+    assert!((8..=16).contains(&answered), "{answered} times in an hour");
+    // Once it stays for a while, all is forgiven.
+    node.command(Command::Connect {
+        peer: Some(key("p0")),
+        addresses: Vec::new(),
+    });
+    let dial = node.dial_of("p0").unwrap().clone();
+    node.answer(&dial);
+    node.pass_talking(SECOND * 60, &["p0"]);
+    assert_eq!(node.record("p0").control.reconnect_attempts, 0);
+}
+
+#[test]
 fn a_place_remembers_which_addresses_worked_there() {
     let mut node = Node::new(friends(1));
     let moved = |place: &[u8]| Input::Moved {
