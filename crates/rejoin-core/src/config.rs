@@ -146,6 +146,8 @@ pub struct Config {
     pub connections_grace: Duration,
     /// How often connections are closed for being too many, at most.
     pub trim_every: Duration,
+    /// Connections from one public network that come to us at a time; any more are turned away at once.
+    pub inbound_per_netgroup: usize,
     /// Connections the engine keeps track of; any more are turned away at once.
     pub connections_max: usize,
     /// Peers per commit; the rest follows in the next one.
@@ -284,12 +286,13 @@ impl Default for Config {
             connections_low: 80,              // a sixth less: trimming is seldom, and never a purge
             connections_grace: Duration::from_secs(20), // as Kubo: identify, pings, a place in a mesh
             trim_every: Duration::from_secs(10),        // as go-libp2p
-            connections_max: 4_096,                     // a busy server; a home node has 50
-            commit_max: 10_000,                         // about a tenth of a second on SQLite
-            local_max: 64,          // addresses of a machine with many interfaces
-            heard_max: 100,         // two PEX answers
-            timeline_max: 256,      // the dials of one restart, eight times over
-            introducers_max: 1_024, // as many as may be hearsay
+            inbound_per_netgroup: 32, // a third of `connections_high`: alone it never makes us trim
+            connections_max: 4_096,   // a busy server; a home node has 50
+            commit_max: 10_000,       // about a tenth of a second on SQLite
+            local_max: 64,            // addresses of a machine with many interfaces
+            heard_max: 100,           // two PEX answers
+            timeline_max: 256,        // the dials of one restart, eight times over
+            introducers_max: 1_024,   // as many as may be hearsay
             exchange: ExchangeConfig::default(),
         }
     }

@@ -215,13 +215,32 @@ impl Links {
     }
 
     /// Whether there is room for another connection. Those who come to us never take the room of
-    /// those we dial.
-    pub fn has_room(&self, key: &PeerKey, direction: Direction, config: &Config) -> bool {
-        let kept_free = match direction {
-            Direction::Inbound => config.reserve(),
-            Direction::Outbound(_) => 0,
+    /// those we dial, and those who come from one public network not that of others.
+    pub fn has_room(
+        &self,
+        key: &PeerKey,
+        address: &Address,
+        direction: Direction,
+        config: &Config,
+    ) -> bool {
+        let fits = match direction {
+            Direction::Inbound => {
+                self.up.len() + config.reserve() < config.connections_max
+                    && self.came_from(&Netgroup::of(address)) < config.inbound_per_netgroup
+            }
+            Direction::Outbound(_) => self.up.len() < config.connections_max,
         };
-        self.contains(key) || self.up.len() + kept_free < config.connections_max
+        self.contains(key) || fits
+    }
+
+    /// How many came to us from a public network. On one machine or one LAN a crowd says nothing.
+    fn came_from(&self, group: &Netgroup) -> usize {
+        let came = |link: &&Link| link.dialled.is_none() && link.group == *group;
+        if group.is_public() {
+            self.up.values().filter(came).count()
+        } else {
+            0
+        }
     }
 
     /// A connection came up, and there was room for it.
@@ -376,10 +395,35 @@ mod tests {
         let (links, mut config) = links(&["alice", "bob"]);
         config.connections_max = 3;
         config.outbound_reserved = Some(1);
-        let has_room = |name, direction| links.has_room(&key(name), direction, &config);
+        let from = "/ip4/9.9.9.9/tcp/1".parse().unwrap();
+        let has_room = |name, direction| links.has_room(&key(name), &from, direction, &config);
         assert!(!has_room("eve", Direction::Inbound));
         assert!(has_room("alice", Direction::Inbound), "it is here already");
         assert!(has_room("carol", Direction::Outbound(None)));
+    }
+
+    #[test]
+    fn those_who_come_from_one_public_network_leave_room_for_others() {
+        let (mut links, mut config) = links(&[]);
+        config.inbound_per_netgroup = 2;
+        for (name, from) in [
+            ("eve1", "5.5.0.1"),
+            ("eve2", "5.5.0.2"),
+            ("alice", "8.8.4.4"),
+        ] {
+            let from: Address = format!("/ip4/{from}/tcp/1").parse().unwrap();
+            links.came_up(&key(name), Link::new(T, &from, Direction::Inbound), &config);
+        }
+        for (from, direction, fits) in [
+            ("5.5.0.3", Direction::Inbound, false),
+            ("5.5.0.3", Direction::Outbound(None), true),
+            ("8.8.8.8", Direction::Inbound, true),
+            ("127.0.0.1", Direction::Inbound, true),
+        ] {
+            let from = format!("/ip4/{from}/tcp/1").parse().unwrap();
+            let has_room = links.has_room(&key("bob"), &from, direction, &config);
+            assert_eq!(has_room, fits, "{from}");
+        }
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Engine {
             kind,
             failures,
         } = connected;
-        if let Some(reason) = self.turns_away(now, &peer, direction) {
+        if let Some(reason) = self.turns_away(now, &peer, &address, direction) {
             if let Direction::Outbound(Some(dial)) = direction {
                 self.not_made(now, dial);
                 self.book.rest(now, &peer, &[], &self.config, &mut self.rng);
@@ -144,13 +144,14 @@ impl Engine {
         &self,
         now: Time,
         peer: &PeerKey,
+        address: &Address,
         direction: Direction,
     ) -> Option<DisconnectReason> {
         let blocked = self.book.get(peer).is_some_and(|it| it.is_blocked(now));
         if blocked {
             return Some(DisconnectReason::Blocked);
         }
-        let room = self.links.has_room(peer, direction, &self.config);
+        let room = self.links.has_room(peer, address, direction, &self.config);
         (!room).then_some(DisconnectReason::Surplus)
     }
 
