@@ -48,6 +48,7 @@ fn both_sides_of_a_partition_live_on_and_find_each_other_again() {
             match &first {
                 None => first = Some(address.clone()),
                 Some(first) => {
+                    ground.await_way(network, first);
                     let told = run_by(&shell, &data, &["connect", first]);
                     assert!(told.status.success(), "{told:?}");
                 }
@@ -163,7 +164,13 @@ impl Ground {
         self.in_hub(&["sh", "-c", &set]);
     }
 
-    /// Whether anybody at all answers there, asked from that network.
+    /// Interfaces just put up may need a moment.
+    fn await_way(&self, from: usize, multiaddr: &str) {
+        let reached = (0..10).any(|_| self.reaches(from, multiaddr));
+        assert!(reached, "no way from network {from} to {multiaddr}");
+    }
+
+    /// Whether anybody at all answers there within two seconds, asked from that network.
     fn reaches(&self, from: usize, multiaddr: &str) -> bool {
         let parts: Vec<_> = multiaddr.split('/').collect();
         let [_, "ip4", ip, "tcp", port, ..] = parts[..] else {

@@ -48,7 +48,8 @@ fn with_nobody_left_in_memory_a_server_shows_the_way_out() {
         flood(&mut sim);
         let took = sim.run_until(|sim| sim.status().outbound >= 4);
         assert!(took < secs(300), "took {took:?}");
-        assert!(honest(&sim, &eves) >= 4);
+        // The server names them as it names others, and their one network deserves one place.
+        assert!(honest(&sim, &eves) >= 3);
     });
 }
 
