@@ -43,6 +43,14 @@ pub enum AddressError {
         /// How many there were.
         bytes: usize,
     },
+    /// Written down, as every memory writes it, it would read as another one or as none.
+    #[error(
+        "{text:?} reads otherwise than it was meant; no host's name holds a slash, and an address ends in one /p2p/… at most"
+    )]
+    Garbled {
+        /// The first characters of it.
+        text: String,
+    },
 }
 
 /// What carries a connection to an address.
@@ -89,8 +97,18 @@ impl Address {
     /// Takes a multiaddr and returns it without the peer id at its end, and that peer id.
     ///
     /// # Errors
-    /// If nothing is left, or it is longer than [`Self::BYTES_MAX`].
-    pub fn split(mut address: Multiaddr) -> Result<(Self, Option<PeerKey>), AddressError> {
+    /// If nothing is left, it is longer than [`Self::BYTES_MAX`], or its text would read otherwise: in
+    /// bytes a host's name may hold a slash, and what cannot be written down cannot be remembered.
+    pub fn split(address: Multiaddr) -> Result<(Self, Option<PeerKey>), AddressError> {
+        let (address, peer) = Self::split_text(address)?;
+        match address.0.to_string().parse::<Multiaddr>() {
+            Ok(read) if read == address.0 => Ok((address, peer)),
+            Ok(_) | Err(_) => Err(garbled(&address.0)),
+        }
+    }
+
+    /// The same for one that was read from text.
+    fn split_text(mut address: Multiaddr) -> Result<(Self, Option<PeerKey>), AddressError> {
         let bytes = address.len();
         if bytes > Self::BYTES_MAX {
             return Err(AddressError::TooLong { bytes });
@@ -102,16 +120,18 @@ impl Address {
             }
             _ => None,
         };
-        if address.is_empty() {
-            return Err(AddressError::Empty);
+        match address.iter().last() {
+            None => Err(AddressError::Empty),
+            // The next one to read it would take that name off as well.
+            Some(Protocol::P2p(_)) => Err(garbled(&address)),
+            Some(_) => Ok((Self(address), peer)),
         }
-        Ok((Self(address), peer))
     }
 
     /// Reads a multiaddr or a bare `ip:port`, and the peer id at its end if it has one.
     ///
     /// # Errors
-    /// If it is neither, empty, or longer than [`Self::BYTES_MAX`].
+    /// If it is neither, empty, longer than [`Self::BYTES_MAX`], or ends in two peer ids.
     pub fn parse(text: &str) -> Result<(Self, Option<PeerKey>), AddressError> {
         let text = text.trim();
         if let Ok(socket) = text.parse::<SocketAddr>() {
@@ -120,9 +140,9 @@ impl Address {
         let address = text
             .parse::<Multiaddr>()
             .map_err(|_| AddressError::Unreadable {
-                text: text.chars().take(80).collect(),
+                text: first_of(text),
             })?;
-        Self::split(address)
+        Self::split_text(address)
     }
 
     /// The multiaddr itself.
@@ -170,6 +190,17 @@ impl Address {
         }
         found
     }
+}
+
+fn garbled(address: &Multiaddr) -> AddressError {
+    AddressError::Garbled {
+        text: first_of(&address.to_string()),
+    }
+}
+
+/// As much as a message has room for.
+fn first_of(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 impl From<SocketAddr> for Address {
@@ -275,6 +306,22 @@ mod tests {
             long.parse::<Address>(),
             Err(AddressError::TooLong { .. })
         ));
+    }
+
+    #[test]
+    fn what_reads_otherwise_once_it_is_written_down_is_refused() {
+        let named = |name: &str| Multiaddr::empty().with(Protocol::Dns(name.to_owned().into()));
+        for name in ["a/b", "a/tcp/1", "a/p2p-circuit"] {
+            let error = Address::split(named(name).with(Protocol::Tcp(1)));
+            assert!(
+                matches!(error, Err(AddressError::Garbled { .. })),
+                "{name}: {error:?}"
+            );
+        }
+        assert!(Address::split(named("a.b").with(Protocol::Tcp(1))).is_ok());
+        let two_names = format!("/ip4/1.2.3.4/tcp/80/p2p/{RELAY}/p2p/{ALICE}");
+        let error = Address::parse(&two_names).unwrap_err();
+        assert!(matches!(error, AddressError::Garbled { .. }), "{error}");
     }
 
     #[track_caller]
