@@ -45,7 +45,8 @@ pub enum AddressError {
     },
     /// Written down, as every memory writes it, it would read as another one or as none.
     #[error(
-        "{text:?} reads otherwise than it was meant; no host's name holds a slash, and an address ends in one /p2p/… at most"
+        "{text:?} reads otherwise than it was meant; write hosts' names in ASCII, without spaces and \
+         slashes, and one /p2p/… at the end at most"
     )]
     Garbled {
         /// The first characters of it.
@@ -98,11 +99,13 @@ impl Address {
     ///
     /// # Errors
     /// If nothing is left, it is longer than [`Self::BYTES_MAX`], or its text would read otherwise: in
-    /// bytes a host's name may hold a slash, and what cannot be written down cannot be remembered.
+    /// bytes a host's name may hold a slash, and what cannot be written down cannot be remembered. Nor
+    /// is anything but ASCII let in, lest a stranger's address moves the cursor of whoever lists it.
     pub fn split(address: Multiaddr) -> Result<(Self, Option<PeerKey>), AddressError> {
         let (address, peer) = Self::split_text(address)?;
-        match address.0.to_string().parse::<Multiaddr>() {
-            Ok(read) if read == address.0 => Ok((address, peer)),
+        let text = address.0.to_string();
+        match text.parse::<Multiaddr>() {
+            Ok(read) if read == address.0 && is_plain(&text) => Ok((address, peer)),
             Ok(_) | Err(_) => Err(garbled(&address.0)),
         }
     }
@@ -137,12 +140,12 @@ impl Address {
         if let Ok(socket) = text.parse::<SocketAddr>() {
             return Ok((socket.into(), None));
         }
-        let address = text
-            .parse::<Multiaddr>()
-            .map_err(|_| AddressError::Unreadable {
+        match text.parse::<Multiaddr>() {
+            Ok(address) if is_plain(text) => Self::split_text(address),
+            Ok(_) | Err(_) => Err(AddressError::Unreadable {
                 text: first_of(text),
-            })?;
-        Self::split_text(address)
+            }),
+        }
     }
 
     /// The multiaddr itself.
@@ -190,6 +193,11 @@ impl Address {
         }
         found
     }
+}
+
+/// What every terminal shows as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn garbled(address: &Multiaddr) -> AddressError {
@@ -295,7 +303,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_dialled_is_refused_with_a_remedy() {
-        for bad in ["", "unknown", "/ip4/999.0.0.1/tcp/1", "1.2.3.4"] {
+        for bad in [
+            "",
+            "unknown",
+            "/ip4/999.0.0.1/tcp/1",
+            "1.2.3.4",
+            "/dns/a\u{1b}[2J/tcp/1",
+        ] {
             let error = bad.parse::<Address>().unwrap_err();
             assert!(!error.to_string().is_empty(), "{bad}: {error}");
         }
@@ -311,7 +325,7 @@ mod tests {
     #[test]
     fn what_reads_otherwise_once_it_is_written_down_is_refused() {
         let named = |name: &str| Multiaddr::empty().with(Protocol::Dns(name.to_owned().into()));
-        for name in ["a/b", "a/tcp/1", "a/p2p-circuit"] {
+        for name in ["a/b", "a/tcp/1", "a/p2p-circuit", "a\n", "\u{1b}[2J", "bób"] {
             let error = Address::split(named(name).with(Protocol::Tcp(1)));
             assert!(
                 matches!(error, Err(AddressError::Garbled { .. })),
