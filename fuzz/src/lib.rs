@@ -16,6 +16,7 @@ pub fn is_sound(signed: &SignedPeer) {
     for address in &signed.addresses {
         assert!(address.multiaddr().len() <= Address::BYTES_MAX);
         let text = address.to_string();
+        assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text:?}");
         assert_eq!(text.parse().as_ref(), Ok(address), "saved as {text:?}");
     }
     let again = record(signed.envelope.as_bytes());
