@@ -43,6 +43,15 @@ pub enum AddressError {
         /// How many there were.
         bytes: usize,
     },
+    /// Written down, as every memory writes it, it would read as another one or as none.
+    #[error(
+        "{text:?} reads otherwise than it was meant; write hosts' names in ASCII, without spaces and \
+         slashes, and one /p2p/… at the end at most"
+    )]
+    Garbled {
+        /// The first characters of it.
+        text: String,
+    },
 }
 
 /// What carries a connection to an address.
@@ -89,8 +98,20 @@ impl Address {
     /// Takes a multiaddr and returns it without the peer id at its end, and that peer id.
     ///
     /// # Errors
-    /// If nothing is left, or it is longer than [`Self::BYTES_MAX`].
-    pub fn split(mut address: Multiaddr) -> Result<(Self, Option<PeerKey>), AddressError> {
+    /// If nothing is left, it is longer than [`Self::BYTES_MAX`], or its text would read otherwise: in
+    /// bytes a host's name may hold a slash, and what cannot be written down cannot be remembered. Nor
+    /// is anything but ASCII let in, lest a stranger's address moves the cursor of whoever lists it.
+    pub fn split(address: Multiaddr) -> Result<(Self, Option<PeerKey>), AddressError> {
+        let (address, peer) = Self::split_text(address)?;
+        let text = address.0.to_string();
+        match text.parse::<Multiaddr>() {
+            Ok(read) if read == address.0 && is_plain(&text) => Ok((address, peer)),
+            Ok(_) | Err(_) => Err(garbled(&address.0)),
+        }
+    }
+
+    /// The same for one that was read from text.
+    fn split_text(mut address: Multiaddr) -> Result<(Self, Option<PeerKey>), AddressError> {
         let bytes = address.len();
         if bytes > Self::BYTES_MAX {
             return Err(AddressError::TooLong { bytes });
@@ -102,27 +123,29 @@ impl Address {
             }
             _ => None,
         };
-        if address.is_empty() {
-            return Err(AddressError::Empty);
+        match address.iter().last() {
+            None => Err(AddressError::Empty),
+            // The next one to read it would take that name off as well.
+            Some(Protocol::P2p(_)) => Err(garbled(&address)),
+            Some(_) => Ok((Self(address), peer)),
         }
-        Ok((Self(address), peer))
     }
 
     /// Reads a multiaddr or a bare `ip:port`, and the peer id at its end if it has one.
     ///
     /// # Errors
-    /// If it is neither, empty, or longer than [`Self::BYTES_MAX`].
+    /// If it is neither, empty, longer than [`Self::BYTES_MAX`], or ends in two peer ids.
     pub fn parse(text: &str) -> Result<(Self, Option<PeerKey>), AddressError> {
         let text = text.trim();
         if let Ok(socket) = text.parse::<SocketAddr>() {
             return Ok((socket.into(), None));
         }
-        let address = text
-            .parse::<Multiaddr>()
-            .map_err(|_| AddressError::Unreadable {
-                text: text.chars().take(80).collect(),
-            })?;
-        Self::split(address)
+        match text.parse::<Multiaddr>() {
+            Ok(address) if is_plain(text) => Self::split_text(address),
+            Ok(_) | Err(_) => Err(AddressError::Unreadable {
+                text: first_of(text),
+            }),
+        }
     }
 
     /// The multiaddr itself.
@@ -170,6 +193,22 @@ impl Address {
         }
         found
     }
+}
+
+/// What every terminal shows as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn garbled(address: &Multiaddr) -> AddressError {
+    AddressError::Garbled {
+        text: first_of(&address.to_string()),
+    }
+}
+
+/// As much as a message has room for.
+fn first_of(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 impl From<SocketAddr> for Address {
@@ -264,7 +303,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_dialled_is_refused_with_a_remedy() {
-        for bad in ["", "unknown", "/ip4/999.0.0.1/tcp/1", "1.2.3.4"] {
+        for bad in [
+            "",
+            "unknown",
+            "/ip4/999.0.0.1/tcp/1",
+            "1.2.3.4",
+            "/dns/a\u{1b}[2J/tcp/1",
+        ] {
             let error = bad.parse::<Address>().unwrap_err();
             assert!(!error.to_string().is_empty(), "{bad}: {error}");
         }
@@ -275,6 +320,22 @@ mod tests {
             long.parse::<Address>(),
             Err(AddressError::TooLong { .. })
         ));
+    }
+
+    #[test]
+    fn what_reads_otherwise_once_it_is_written_down_is_refused() {
+        let named = |name: &str| Multiaddr::empty().with(Protocol::Dns(name.to_owned().into()));
+        for name in ["a/b", "a/tcp/1", "a/p2p-circuit", "a\n", "\u{1b}[2J", "bób"] {
+            let error = Address::split(named(name).with(Protocol::Tcp(1)));
+            assert!(
+                matches!(error, Err(AddressError::Garbled { .. })),
+                "{name}: {error:?}"
+            );
+        }
+        assert!(Address::split(named("a.b").with(Protocol::Tcp(1))).is_ok());
+        let two_names = format!("/ip4/1.2.3.4/tcp/80/p2p/{RELAY}/p2p/{ALICE}");
+        let error = Address::parse(&two_names).unwrap_err();
+        assert!(matches!(error, AddressError::Garbled { .. }), "{error}");
     }
 
     #[track_caller]

@@ -267,10 +267,36 @@ impl Behaviour {
     /// How we stand to a peer, from −100 to 1: above zero its score, below zero what it did lately
     /// that nobody should, −100 while we do not deal with it; a stranger is at 0.
     ///
-    /// Made for gossipsub, whose application-specific score knows no range of its own: call
-    /// `gossipsub.set_application_score(&peer, memory.standing(peer))` for every connected peer once
-    /// a minute and upon [`Event::Misbehaved`](crate::Event::Misbehaved). With a gossip threshold of
-    /// −20 times the `app_specific_weight` gossipsub ignores whom we would send away.
+    /// Made for gossipsub's application-specific score. Whom the engine sends away is at −20 or less,
+    /// or a little above while the user keeps it pinned, so:
+    ///
+    /// ```
+    /// use libp2p::{
+    ///     PeerId,
+    ///     gossipsub::{self, PeerScoreParams, PeerScoreThresholds},
+    /// };
+    /// use rejoin_libp2p::Behaviour;
+    ///
+    /// /// Once, before anybody is connected.
+    /// fn begin(gossip: &mut gossipsub::Behaviour) -> Result<(), String> {
+    ///     let params = PeerScoreParams {
+    ///         app_specific_weight: 1.0,
+    ///         ..PeerScoreParams::default()
+    ///     };
+    ///     let thresholds = PeerScoreThresholds {
+    ///         gossip_threshold: -10.0,
+    ///         publish_threshold: -10.0,
+    ///         graylist_threshold: -19.0,
+    ///         ..PeerScoreThresholds::default()
+    ///     };
+    ///     gossip.with_peer_score(params, thresholds)
+    /// }
+    ///
+    /// /// When a peer connects, upon `Event::Misbehaved`, and for everybody every few seconds.
+    /// fn tell(gossip: &mut gossipsub::Behaviour, memory: &Behaviour, peer: PeerId) {
+    ///     gossip.set_application_score(&peer, memory.standing(peer));
+    /// }
+    /// ```
     pub fn standing(&self, peer: PeerId) -> f64 {
         self.engine.standing(&peer.into(), self.clock.peek())
     }

@@ -11,6 +11,8 @@ mod behaviour;
 mod clock;
 mod event;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gossip;
 mod keep_alive;
 mod pex;

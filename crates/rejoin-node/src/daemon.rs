@@ -25,6 +25,7 @@ use crate::{
     api::{Ask, Door},
     checkup::{self, Checkup, Disk, Memory, NodeState, Router, Running},
     connects::{Awaited, Connects, Reply},
+    esteem,
     failure::Failure,
     identity,
     lookout::{Here, Lookout},
@@ -69,6 +70,7 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
     let (asks, mut inbox) = mpsc::channel(ASKS_MAX);
     let (door, open) = Door::open(&folder, asks).await?;
     let mut daemon = Daemon::start(settings, &door, printer)?;
+    let mut esteem = tokio::time::interval(esteem::TELL_EVERY);
     loop {
         let deadline = daemon.connects.next_deadline();
         daemon.questions.rendezvous.look(&daemon.swarm, now());
@@ -80,6 +82,7 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
             Some((ask, found)) = daemon.questions.next() => daemon.memory().consulted(ask, found),
             () = until(deadline) => daemon.connects.give_up(now()),
             () = until(registration) => daemon.keep_registered(),
+            _ = esteem.tick() => esteem::tell_of_all(&mut daemon.swarm),
             _ = signals.next() => break,
         }
     }
@@ -277,6 +280,7 @@ impl Daemon {
                 peer_id, endpoint, ..
             } => {
                 self.connects.connected(peer_id, &endpoint, now());
+                esteem::tell(self.swarm.behaviour_mut(), peer_id);
                 let rendezvous = &mut self.questions.rendezvous;
                 rendezvous.connected(&mut self.swarm, peer_id);
             }
@@ -323,6 +327,7 @@ impl Daemon {
             }),
             Event::Pruned(report) => self.tell(pruned(&report)),
             Event::Misbehaved { peer, consequence } => {
+                esteem::tell(self.swarm.behaviour_mut(), peer);
                 let record = self.swarm.behaviour().memory.peer(peer);
                 let until = record.and_then(|record| record.blocked_until(now()));
                 self.tell(News::Misbehaved {
@@ -477,6 +482,7 @@ impl Daemon {
         // Nobody forwards, so whoever brings a message has written it.
         if message.source == Some(propagation_source) {
             network.memory.on_gossip(propagation_source, &message.data);
+            esteem::tell(network, propagation_source);
         }
     }
 

@@ -10,6 +10,7 @@ mod connects;
 mod daemon;
 mod demo;
 mod diagnosis;
+mod esteem;
 mod failure;
 mod finding;
 mod folder;

@@ -17,7 +17,7 @@ use libp2p::{
     tcp, upnp, websocket, yamux,
 };
 
-use crate::{relaying, sources::rendezvous};
+use crate::{esteem, relaying, sources::rendezvous};
 
 /// Everything this node speaks.
 #[derive(NetworkBehaviour)]
@@ -95,6 +95,9 @@ pub enum NetworkError {
     /// How gossip is signed.
     #[error("the gossip cannot be signed: {0}")]
     Signing(Box<str>),
+    /// What gossipsub makes of how we stand to others.
+    #[error("the gossip's scores are refused: {0}")]
+    Scoring(String),
     /// What the gossip is about.
     #[error("the gossip's topic is refused: {0}")]
     Topic(gossipsub::SubscriptionError),
@@ -181,6 +184,9 @@ fn gossip(keypair: &Keypair, network: &str) -> Result<gossipsub::Behaviour, Netw
     let signed = gossipsub::MessageAuthenticity::Signed(keypair.clone());
     let mut gossip = gossipsub::Behaviour::new(signed, config)
         .map_err(|wrong| NetworkError::Signing(wrong.into()))?;
+    gossip
+        .with_peer_score(esteem::params(), esteem::thresholds())
+        .map_err(NetworkError::Scoring)?;
     gossip
         .subscribe(&gossip_topic(network))
         .map_err(NetworkError::Topic)?;

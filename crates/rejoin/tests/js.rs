@@ -3,18 +3,22 @@
 
 mod common;
 
-use std::{path::Path, process::Stdio};
+use std::{collections::BTreeMap, path::Path, process::Stdio};
 
-use common::{DEADLINE, connected, node, state, url};
-use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
+use common::{DEADLINE, connected, listen, node, state, url};
+use libp2p::{
+    Multiaddr, PeerId, Swarm, futures::StreamExt, identity::Keypair, multiaddr::Protocol,
+};
+use rejoin::{Behaviour, Pool, Source};
+use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_js_peer_is_remembered_and_dialled_again() {
-    let Some(alice) = JsPeer::start(&[]).await else {
+    let Some(alice) = JsPeer::start("peer.mjs", &[]).await else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -38,7 +42,7 @@ async fn a_js_peer_is_remembered_and_dialled_again() {
     // The same peer in a new process, at the same port.
     let (port, secret) = (alice.port().to_string(), alice.key.clone());
     alice.stop().await;
-    let alice = JsPeer::start(&[&port, &secret])
+    let alice = JsPeer::start("peer.mjs", &[&port, &secret])
         .await
         .expect("it ran before");
     let mut bob = node(&key, &url);
@@ -46,22 +50,75 @@ async fn a_js_peer_is_remembered_and_dialled_again() {
     alice.stop().await;
 }
 
+// Each side's signatures are made by the one library and checked by the other, and so is the CBOR
+// around them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_js_peer_and_we_believe_what_the_other_signs() {
+    let Some(mut alice) = JsPeer::start("pex.mjs", &[]).await else {
+        return;
+    };
+    let key = Keypair::generate_ed25519();
+    let mut bob = node(&key, "memory:");
+    let began_s = rejoin_libp2p::now().as_millis() / 1_000;
+    let home = listen(&mut bob, "/ip4/127.0.0.1/tcp/0").await;
+    bob.behaviour_mut()
+        .connect(None, [alice.address.clone()])
+        .unwrap();
+
+    // What we say of ourselves, in a question of ours and in our answer to hers.
+    let said = alice.says(&mut bob, ["asked", "told"]).await;
+    let own = &said["asked"];
+    let seq = own["seq"].as_u64().unwrap();
+    assert!((began_s..began_s + DEADLINE.as_secs()).contains(&seq));
+    let (address, me) = rejoin::Address::split(home).unwrap();
+    let (peer, addresses) = (me.unwrap().to_string(), [address.to_string()]);
+    let expected = json!({ "peer": peer, "seq": seq, "addresses": addresses });
+    assert_eq!(*own, expected);
+    assert_eq!(said["told"][0], expected);
+
+    // What she says of herself and of Carol, whom we never met.
+    for told in alice.tells.as_array().unwrap() {
+        let peer: PeerId = told["peer"].as_str().unwrap().parse().unwrap();
+        let heard = state(&mut bob, |memory| {
+            let record = memory.peer(peer)?;
+            record.signed_seq.is_some().then(|| record.clone())
+        });
+        let heard = heard.await;
+        assert_eq!(heard.signed_seq, told["seq"].as_u64());
+        let known: Vec<_> = heard.addresses.iter().map(|it| &it.address).collect();
+        for address in told["addresses"].as_array().unwrap() {
+            let address = address.as_str().unwrap().parse().unwrap();
+            assert!(known.contains(&&address), "{address} in {known:?}");
+        }
+        if peer != alice.peer() {
+            let source = Source::Pex(alice.peer().into());
+            assert_eq!(heard.pool(), Pool::Hearsay);
+            assert!(heard.addresses.iter().all(|it| it.source == source));
+        }
+    }
+    assert_eq!(bob.behaviour().peers().count(), 2);
+    alice.stop().await;
+}
+
 /// A running js-libp2p node.
 struct JsPeer {
     process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
     address: Multiaddr,
     key: String,
+    /// Whom it tells of.
+    tells: Value,
 }
 
 impl JsPeer {
-    async fn start(arguments: &[&str]) -> Option<Self> {
+    async fn start(program: &str, arguments: &[&str]) -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js");
         if !folder.join("node_modules/libp2p").exists() {
             eprintln!("skipped: no js-libp2p; run `npm ci` in crates/rejoin/tests/js");
             return None;
         }
         let started = Command::new("node")
-            .arg("peer.mjs")
+            .arg(program)
             .args(arguments)
             .current_dir(folder)
             .stdin(Stdio::piped())
@@ -81,12 +138,39 @@ impl JsPeer {
             .expect("it says where it listens")
             .unwrap()
             .expect("it runs");
-        let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let mut told: Value = serde_json::from_str(&line).unwrap();
         Some(Self {
             process,
+            lines,
             address: told["address"].as_str().unwrap().parse().unwrap(),
             key: told["key"].as_str().unwrap().to_owned(),
+            tells: told["tells"].take(),
         })
+    }
+
+    /// Drives a node until this one has printed all of that.
+    async fn says<const N: usize>(
+        &mut self,
+        node: &mut Swarm<Behaviour>,
+        wanted: [&str; N],
+    ) -> BTreeMap<String, Value> {
+        let mut said = BTreeMap::new();
+        let hearing = async {
+            while !wanted.iter().all(|it| said.contains_key(*it)) {
+                tokio::select! {
+                    _ = node.select_next_some() => {}
+                    line = self.lines.next_line() => {
+                        let line = line.unwrap().expect("it runs");
+                        let more: BTreeMap<_, _> = serde_json::from_str(&line).unwrap();
+                        assert!(!more.contains_key("refused"), "{line}");
+                        said.extend(more);
+                    }
+                }
+            }
+        };
+        let heard = tokio::time::timeout(DEADLINE, hearing).await;
+        heard.unwrap_or_else(|_| panic!("of {wanted:?} only {said:?}"));
+        said
     }
 
     fn peer(&self) -> PeerId {

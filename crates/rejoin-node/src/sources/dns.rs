@@ -1,6 +1,6 @@
 //! Asks the DNS for `/dnsaddr` names: TXT records of `_dnsaddr.NAME` that say `dnsaddr=` and an
-//! address, or another name to ask. Names that lead to names are followed only so far, and records
-//! counted only up to a limit.
+//! address, or another name to ask. Names that lead to names are followed only so far; what one
+//! record says is read in `dnsaddr`.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,18 +12,16 @@ use hickory_resolver::{
 use libp2p::{
     Multiaddr, PeerId,
     futures::{StreamExt, stream::FuturesUnordered},
-    multiaddr::Protocol,
 };
 use rejoin::Failure;
+
+use super::dnsaddr::{Leads, addresses_in, leads_to};
 
 /// `bootstrap.libp2p.io` leads to names one level below; three more leave room for a mistake.
 const DEPTH_MAX: usize = 4;
 
 /// Names asked for one question; libp2p's own limit is 32, for one address and one after the other.
 const LOOKUPS_MAX: usize = 16;
-
-/// Records of one name: as many as fit into an answer over TCP without being a burden.
-const RECORDS_MAX: usize = 100;
 
 /// Addresses taken from all records together; the engine draws a hundred peers.
 const ADDRESSES_MAX: usize = 500;
@@ -119,29 +117,6 @@ async fn walk(
     answered
 }
 
-/// What an address in a record is.
-enum Leads {
-    /// Another name.
-    To(String),
-    /// A peer.
-    Home,
-}
-
-/// `None` for what is of no use, or of another peer than the one that is wanted.
-fn leads_to(address: &Multiaddr, wanted: Option<PeerId>) -> Option<Leads> {
-    let named = match address.iter().last() {
-        Some(Protocol::P2p(peer)) => Some(peer),
-        _ => None,
-    };
-    if wanted.is_some() && named.is_some() && named != wanted {
-        return None;
-    }
-    match address.iter().next()? {
-        Protocol::Dnsaddr(name) => Some(Leads::To(name.to_ascii_lowercase())),
-        _ => named.map(|_| Leads::Home),
-    }
-}
-
 /// The addresses in the records of one name.
 async fn records(resolver: &TokioResolver, name: &str) -> Result<Vec<Multiaddr>, NetError> {
     // The dot at the end: not relative to whatever domain this machine is in.
@@ -162,14 +137,6 @@ async fn records(resolver: &TokioResolver, name: &str) -> Result<Vec<Multiaddr>,
             _ => None,
         });
     Ok(addresses_in(texts))
-}
-
-/// What begins otherwise is none of ours: a name has records for all sorts of purposes.
-fn addresses_in(texts: impl Iterator<Item = String>) -> Vec<Multiaddr> {
-    texts
-        .filter_map(|text| text.strip_prefix("dnsaddr=")?.trim().parse().ok())
-        .take(RECORDS_MAX)
-        .collect()
 }
 
 #[cfg(test)]

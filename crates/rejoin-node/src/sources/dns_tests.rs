@@ -19,6 +19,7 @@ use hickory_resolver::{
 };
 
 use super::*;
+use crate::sources::dnsaddr::RECORDS_MAX;
 
 const ALICE: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 const BOB: &str = "12D3KooWNvSZnPi3RrhrTwEY4LuuBeB6K6facKUCJcyWG1aoDd2p";

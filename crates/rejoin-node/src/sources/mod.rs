@@ -5,6 +5,7 @@ pub mod list;
 pub mod rendezvous;
 
 mod dns;
+mod dnsaddr;
 mod kept;
 mod url;
 

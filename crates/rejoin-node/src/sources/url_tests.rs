@@ -12,6 +12,9 @@ use libp2p::identity::Keypair;
 use super::*;
 use crate::sources::list::{Entry, Signed};
 
+#[path = "breaker_tests.rs"]
+mod breaker;
+
 const SOON: Duration = Duration::from_millis(600);
 
 #[test]
