@@ -74,7 +74,9 @@ fn at_home_with_neighbours(seed: u64) -> Sim {
         let group = Netgroup::of(&scene.world.host(HostId(n)).addresses[0]);
         assert_eq!(group, Netgroup::V4([5, 5]));
     }
-    let mut sim = scene.sim(SimConfig::default());
+    let mut config = SimConfig::default();
+    config.engine.inbound_per_netgroup = CROWD.len(); // all are let in
+    let mut sim = scene.sim(config);
     sim.start();
     settle(&mut sim);
     sim.run_for(secs(60));
