@@ -18,12 +18,16 @@ fn a_peer_silent_for_three_minutes_is_sent_away_and_dialled_again() {
         node.answer(&dial);
     }
     node.dials.clear();
-    node.pass_talking(SECOND * 179, &["p1"]);
+    let others: Vec<_> = (0..8).map(|n| format!("n{n}")).collect();
+    others.iter().for_each(|name| node.come(name)); // so nobody is in a hurry
+    let mut talking: Vec<_> = others.iter().map(String::as_str).collect();
+    talking.push("p1");
+    node.pass_talking(SECOND * 179, &talking);
     assert!(node.engine.is_connected(&key("p0")));
-    node.pass_talking(SECOND * 2, &["p1"]);
+    node.pass_talking(SECOND * 2, &talking);
     assert_eq!(node.closed(), [("p0".into(), DisconnectReason::Stale)]);
     assert!(!node.engine.is_connected(&key("p0")));
-    node.pass_talking(SECOND * 2, &["p1"]);
+    node.pass_talking(SECOND * 2, &talking);
     let mut dialled = node.dials.iter().filter_map(|dial| dial.peer.as_ref());
     assert!(dialled.any(|peer| *peer == key("p0")));
     assert!(node.engine.is_connected(&key("p1")));
@@ -75,6 +79,37 @@ fn a_sleeping_browser_is_shown_and_not_counted_and_dead_after_five_minutes() {
     assert_eq!(standing(&node), (1, 1));
     node.pass(SECOND * 2);
     assert_eq!(node.closed(), [("page".into(), DisconnectReason::Stale)]);
+}
+
+#[test]
+fn who_sleeps_while_connections_are_missing_is_dialled_anew() {
+    let mut node = Node::new(friends(8));
+    for dial in node.dials.clone() {
+        node.answer(&dial);
+    }
+    assert!(reached(&node));
+    node.dials.clear();
+    node.pass_talking(SECOND * 90, &["p0", "p1"]);
+    assert_eq!(node.closed().len(), 6, "the line to them is broken");
+    for name in ["p2", "p3", "p4", "p5", "p6", "p7"] {
+        let mut dialled = node.dials.iter().filter_map(|dial| dial.peer.as_ref());
+        assert!(dialled.any(|peer| *peer == key(name)), "{name}");
+    }
+}
+
+#[test]
+fn who_sleeps_while_there_are_enough_is_left_alone() {
+    let mut node = Node::new(friends(8));
+    for dial in node.dials.clone() {
+        node.answer(&dial);
+    }
+    let others: Vec<_> = (0..8).map(|n| format!("n{n}")).collect();
+    let others: Vec<_> = others.iter().map(String::as_str).collect();
+    others.iter().for_each(|name| node.come(name));
+    let ours = ["p0", "p1", "p2", "p3"]; // as many as are reserved
+    node.pass_talking(SECOND * 165, &[&others, &ours[..]].concat());
+    assert_eq!(node.closed(), []);
+    assert_eq!(node.engine.status(node.now).asleep, 4);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn rumours_about_a_friends_host_do_not_keep_us_from_the_friend() {
     for n in 0..40 {
         let at = friend.replace("4001", &format!("{}", 5_000 + n));
         node.tell(rumour(&format!("fake{n}"), &at));
-        node.pass(SECOND);
+        node.pass_talking(SECOND, &["p0"]);
         for dial in std::mem::take(&mut node.dials) {
             node.fail(&dial, Failure::Refused);
         }

@@ -37,6 +37,7 @@ fn a_node_nobody_can_reach_asks_two_relays_and_no_more() {
 #[test]
 fn a_relay_that_refuses_rests_and_another_is_asked() {
     let mut node = Node::new(relays(3));
+    node.command(Command::SetTarget(0)); // so that nobody is dialled in vain meanwhile
     node.tested(Tested::Failed);
     node.refused("p0");
     assert_eq!(node.asked(), ["p0", "p1", "p2"]);

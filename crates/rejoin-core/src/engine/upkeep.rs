@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use crate::{
+    health::FarEnd,
     key::PeerKey,
     links::Link,
     output::{DisconnectReason, Lane, Output},
@@ -21,11 +22,30 @@ impl Engine {
     /// again like anybody else.
     pub(super) fn notice_silence(&mut self, now: Time) {
         let before = self.links.peers();
-        let dead = self.links.look(now, &self.config);
+        let mut dead = self.links.look(now, &self.config);
         self.fewer_count(now, before);
+        dead.extend(self.in_the_way(now));
         for peer in dead {
             self.close(now, peer, DisconnectReason::Stale);
         }
+    }
+
+    /// Programs that sleep while connections are missing, where a dial may find out sooner what has
+    /// become of them: after an outage between us a new connection is up long before the old one stirs.
+    fn in_the_way(&self, now: Time) -> Vec<PeerKey> {
+        if self.missing() == 0 || self.links.live() == self.links.len() {
+            return Vec::new();
+        }
+        let scene = self.scene(now);
+        let sleepers = self.links.iter().filter(|(_, link)| {
+            !link.awake && link.far_end == FarEnd::Program && !self.links.is_on_trial(link)
+        });
+        let can_be_dialled = |peer: &&PeerKey| {
+            let record = self.book.get(peer);
+            record.is_some_and(|record| !scene.usable(record, true).is_empty())
+        };
+        let peers = sleepers.map(|(peer, _)| peer).filter(can_be_dialled);
+        peers.cloned().collect()
     }
 
     /// Closes the least valuable connections if there are too many. The young do not count: a flood
