@@ -430,17 +430,6 @@ impl Engine {
         (&mut self.dialer, scene, &mut self.rng)
     }
 
-    /// What is seen from here.
-    fn scene(&self, now: Time) -> Scene<'_> {
-        Scene {
-            now,
-            book: &self.book,
-            links: &self.links,
-            reach: &self.reach,
-            config: &self.config,
-        }
-    }
-
     /// The exchange and what it sees.
     fn company(&mut self, now: Time) -> (&mut Exchange, Scene<'_>) {
         let scene = Scene {

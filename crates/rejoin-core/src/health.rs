@@ -3,8 +3,8 @@
 //!
 //! One rule: **a connection counts while it is awake, and only what its peer sends keeps it awake.**
 //! Who is well answers every ping, so one that says nothing for little more than a minute sleeps, or is
-//! cut off: it may come back, but nobody can rely on it, and others are looked for, or the same one is
-//! dialled anew where that can be done. A program that says nothing for three minutes is gone. A browser slows its hidden tabs down and stops them altogether,
+//! cut off: it may come back, but nobody can rely on it, and others are looked for; where there are none,
+//! it is dialled anew. A program that says nothing for three minutes is gone. A browser slows its hidden tabs down and stops them altogether,
 //! so a page gets five. After our own machine slept, every connection has to show life anew.
 //!
 //! Everything here is pure; who is connected, and when the next look is due, stands in `links`.

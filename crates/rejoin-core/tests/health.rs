@@ -82,7 +82,7 @@ fn a_sleeping_browser_is_shown_and_not_counted_and_dead_after_five_minutes() {
 }
 
 #[test]
-fn who_sleeps_while_connections_are_missing_is_dialled_anew() {
+fn who_sleeps_while_nobody_else_is_left_to_dial_is_dialled_anew() {
     let mut node = Node::new(friends(8));
     for dial in node.dials.clone() {
         node.answer(&dial);
@@ -98,7 +98,7 @@ fn who_sleeps_while_connections_are_missing_is_dialled_anew() {
 }
 
 #[test]
-fn who_sleeps_while_there_are_enough_is_left_alone() {
+fn who_sleeps_while_there_are_enough_others_is_left_alone() {
     let mut node = Node::new(friends(8));
     for dial in node.dials.clone() {
         node.answer(&dial);

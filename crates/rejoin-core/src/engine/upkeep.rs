@@ -30,18 +30,23 @@ impl Engine {
         }
     }
 
-    /// Programs that sleep while connections are missing, where a dial may find out sooner what has
-    /// become of them: after an outage between us a new connection is up long before the old one stirs.
-    fn in_the_way(&self, now: Time) -> Vec<PeerKey> {
-        if self.missing() == 0 || self.links.live() == self.links.len() {
+    /// Programs that sleep while connections are missing and nobody else is left to dial: a dial may find
+    /// out sooner what has become of them. After an outage between us and all we know beyond it, a new
+    /// connection is up long before an old one stirs.
+    fn in_the_way(&mut self, now: Time) -> Vec<PeerKey> {
+        let all_awake = self.links.live() == self.links.len();
+        if all_awake || self.missing() == 0 || self.next_is_news(now).is_some() {
             return Vec::new();
         }
-        let scene = self.scene(now);
-        let sleepers = self.links.iter().filter(|(_, link)| {
-            !link.awake && link.far_end == FarEnd::Program && !self.links.is_on_trial(link)
+        let (dialer, scene, _) = self.survey(now);
+        if !dialer.is_empty() {
+            return Vec::new();
+        }
+        let sleepers = scene.links.iter().filter(|(_, link)| {
+            !link.awake && link.far_end == FarEnd::Program && !scene.links.is_on_trial(link)
         });
         let can_be_dialled = |peer: &&PeerKey| {
-            let record = self.book.get(peer);
+            let record = scene.book.get(peer);
             record.is_some_and(|record| !scene.usable(record, true).is_empty())
         };
         let peers = sleepers.map(|(peer, _)| peer).filter(can_be_dialled);
