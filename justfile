@@ -19,6 +19,14 @@ sim:
 swarm:
     cargo run --release -p rejoin-sim -- swarm --churn
 
+# Whether lies can flood a simulated node's memory
+flood:
+    cargo run --release -p rejoin-sim -- flood
+
+# Writers killed over and over: whether anything they were told is saved is gone
+torture:
+    cargo run --release -p rejoin-store --example torture
+
 # How long the engine and the shelf take
 bench:
     cargo bench -p rejoin-core -p rejoin-store
