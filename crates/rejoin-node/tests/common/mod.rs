@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::{
+    cell::RefCell,
+    collections::VecDeque,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -27,6 +29,8 @@ pub struct Node {
     pub data: PathBuf,
     child: Child,
     news: Receiver<Value>,
+    /// What happened before it listened and is still to be told.
+    early: RefCell<VecDeque<Value>>,
     words: Receiver<String>,
 }
 
@@ -90,6 +94,7 @@ impl Start {
             data: self.data,
             child,
             news,
+            early: RefCell::default(),
             words,
         }
     }
@@ -97,7 +102,14 @@ impl Start {
     /// Starts it and waits until it listens; with its address.
     pub fn up(self) -> (Node, String) {
         let node = self.spawn();
-        let listening = node.wait_for("listening");
+        // Whom it knows may be connected before its own system says where it listens.
+        let mut early = VecDeque::new();
+        let listening = node.wait_until(|event| {
+            early.push_back(event.clone());
+            event["event"] == "listening"
+        });
+        early.pop_back();
+        node.early.replace(early);
         let address = listening["address"].as_str().unwrap().to_owned();
         (node, address)
     }
@@ -117,9 +129,9 @@ impl Node {
     }
 
     #[track_caller]
-    pub fn wait_until(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub fn wait_until(&self, mut is_it: impl FnMut(&Value) -> bool) -> Value {
         loop {
-            match self.news.recv_timeout(LONG) {
+            match self.next_news(LONG) {
                 Ok(event) if is_it(&event) => return event,
                 Ok(_) => {}
                 Err(error) => panic!(
@@ -130,11 +142,16 @@ impl Node {
         }
     }
 
+    fn next_news(&self, within: Duration) -> Result<Value, RecvTimeoutError> {
+        let early = self.early.borrow_mut().pop_front();
+        early.map_or_else(|| self.news.recv_timeout(within), Ok)
+    }
+
     /// All that happens within so long.
     pub fn news_within(&self, span: Duration) -> Vec<Value> {
         let mut news = Vec::new();
         loop {
-            match self.news.recv_timeout(span) {
+            match self.next_news(span) {
                 Ok(event) => news.push(event),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return news,
             }
