@@ -35,13 +35,11 @@ impl Engine {
     /// connection is up long before an old one stirs.
     fn in_the_way(&mut self, now: Time) -> Vec<PeerKey> {
         let all_awake = self.links.live() == self.links.len();
-        if all_awake || self.missing() == 0 || self.next_is_news(now).is_some() {
+        let busy = all_awake || self.missing() == 0 || !self.dialer.is_empty();
+        if busy || self.next_is_news(now).is_some() {
             return Vec::new();
         }
-        let (dialer, scene, _) = self.survey(now);
-        if !dialer.is_empty() {
-            return Vec::new();
-        }
+        let (_, scene, _) = self.survey(now);
         let sleepers = scene.links.iter().filter(|(_, link)| {
             !link.awake && link.far_end == FarEnd::Program && !scene.links.is_on_trial(link)
         });

@@ -9,7 +9,7 @@ use super::{
     Happening, Message, NodeId, PING_EVERY, PINGS_PER_MINUTE, Role, Sender, Swarm,
     load::{self, Kind},
     node::State,
-    tales::{ANSWER_MAX, GOSSIP_MAX},
+    tales::ANSWER_MAX,
 };
 use crate::shell::PING_TIMEOUT;
 
@@ -142,13 +142,7 @@ impl Swarm {
 
     fn gossip(&mut self, id: NodeId, rumours: Vec<Rumour>) {
         self.nodes[id.index()].told += 1;
-        let rumours: Arc<[Rumour]> = match self.tale(id, GOSSIP_MAX) {
-            None => rumours.into(),
-            Some(tale) => {
-                let tale = tale.into_iter();
-                tale.map(|envelope| Rumour { envelope, hops: 1 }).collect()
-            }
-        };
+        let rumours: Arc<[Rumour]> = self.rumours(id).unwrap_or(rumours).into();
         let parcel = load::gossip(rumours.len());
         let links = self.nodes[id.index()].links.iter();
         let mesh: Vec<_> = links

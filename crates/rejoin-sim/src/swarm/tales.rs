@@ -12,7 +12,7 @@ use crate::chance::Subject;
 
 /// Whoever lies says as much as is ever listened to.
 pub(super) const ANSWER_MAX: usize = 50;
-pub(super) const GOSSIP_MAX: usize = 20;
+const GOSSIP_MAX: usize = 20;
 
 impl Swarm {
     /// What a node tells in place of what its engine would say; `None` if its engine says it.
@@ -39,6 +39,12 @@ impl Swarm {
         Some(named.into_iter().map(|id| envelope(id, 1)).collect())
     }
 
+    /// The same as a round of gossip.
+    pub(super) fn rumours(&mut self, id: NodeId) -> Option<Vec<Rumour>> {
+        let tale = self.tale(id, GOSSIP_MAX)?.into_iter();
+        Some(tale.map(|envelope| Rumour { envelope, hops: 1 }).collect())
+    }
+
     /// Those without an engine tell everybody connected: the harmless once a minute, slanderers as often
     /// as they are listened to.
     pub(super) fn tell_tales(&mut self, id: NodeId) {
@@ -54,8 +60,7 @@ impl Swarm {
         }
         let listeners: Vec<_> = node.links.keys().copied().collect();
         for peer in listeners {
-            let tale = self.tale(id, GOSSIP_MAX).into_iter().flatten();
-            let rumours: Vec<_> = tale.map(|envelope| Rumour { envelope, hops: 1 }).collect();
+            let rumours = self.rumours(id).unwrap_or_default();
             let parcel = load::gossip(rumours.len());
             self.send(
                 id,
