@@ -45,7 +45,8 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
 }
 
 /// Replaces `path` with `bytes`: after a crash at any point, either all old or all new. What it held
-/// before is kept under the name `old`, if one is given.
+/// before is kept under the name `old`, if one is given. The new name is not safe from a power cut
+/// before [`sync_folder`]; an error means that nothing was replaced.
 pub(crate) fn replace(path: &Path, bytes: &[u8], old: Option<&Path>) -> Result<(), StoreError> {
     let fresh = beside(path, ".new");
     let write = || {
@@ -62,8 +63,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], old: Option<&Path>) -> Result<(
     if let Some(old) = old {
         second_name(path, old)?;
     }
-    fs::rename(&fresh, path).map_err(StoreError::file("replace", path))?;
-    sync_folder(path)
+    fs::rename(&fresh, path).map_err(StoreError::file("replace", path))
 }
 
 /// Makes the names in the folder of `path` durable.

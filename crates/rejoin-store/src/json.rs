@@ -31,6 +31,8 @@ pub(crate) struct JsonStore {
     /// What the file held when it last looked like `stamp`.
     document: Document,
     stamp: Option<Stamp>,
+    /// The file was replaced, but its folder could not be flushed.
+    unflushed: bool,
     now: Time,
     repairs: Repairs,
     notices: Vec<Notice>,
@@ -58,6 +60,7 @@ impl JsonStore {
             path: durable::settle(path)?,
             document: Document::default(),
             stamp: None,
+            unflushed: false,
             now,
             repairs: Repairs::default(),
             notices: Vec::new(),
@@ -149,7 +152,7 @@ impl JsonStore {
         Ok(kept)
     }
 
-    fn write(&self, document: &Document, old: Option<&Path>) -> Result<(), StoreError> {
+    fn text(&self, document: &Document) -> Result<Vec<u8>, StoreError> {
         let text = document.text();
         if text.len() > JSON_BYTES_MAX {
             return Err(StoreError::TooLarge {
@@ -158,7 +161,43 @@ impl JsonStore {
                 limit: JSON_BYTES_MAX,
             });
         }
-        durable::replace(&self.path, &text, old)
+        Ok(text)
+    }
+
+    /// Once the file has its new content the change stands, so nothing that fails after that is an
+    /// error: whoever is told of one commits the same counts again.
+    fn write(&mut self, document: &Document, old: Option<&Path>) -> Result<(), StoreError> {
+        durable::replace(&self.path, &self.text(document)?, old)?;
+        self.flush();
+        Ok(())
+    }
+
+    /// As [`Self::write`], and none of it is left in the last good copy.
+    fn write_over(&mut self, document: &Document) -> Result<(), StoreError> {
+        let text = self.text(document)?;
+        durable::replace(&self.path, &text, None)?;
+        self.flush();
+        let copy = durable::beside(&self.path, LAST_GOOD);
+        let replaced = durable::replace(&copy, &text, None).or_else(|_| durable::remove(&copy));
+        if let Err(error) = replaced {
+            let why = error.to_string();
+            self.notices.push(Notice::Remains { path: copy, why });
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        match durable::sync_folder(&self.path) {
+            Ok(()) => self.unflushed = false,
+            Err(_) if self.unflushed => {} // said before
+            Err(error) => {
+                self.unflushed = true;
+                self.notices.push(Notice::Unflushed {
+                    path: self.path.clone(),
+                    why: error.to_string(),
+                });
+            }
+        }
     }
 
     /// Looks again if another process has replaced the file.
@@ -203,17 +242,22 @@ impl PeerStore for JsonStore {
         }
         let lock = Lock::take(&self.path)?;
         self.load(&lock)?;
-        if !self.document.shelf.apply(changes, self.now) {
-            return Ok(());
+        let mut document = std::mem::take(&mut self.document);
+        if document.shelf.apply(changes, self.now) {
+            // Until this is written, what we hold is not what the file holds.
+            self.stamp = None;
+            if changes.forgotten.is_empty() {
+                let old = durable::beside(&self.path, LAST_GOOD);
+                self.write(&document, Some(&old))?;
+            } else {
+                self.write_over(&document)?;
+            }
+        } else if self.unflushed {
+            self.flush();
         }
-        let old = durable::beside(&self.path, LAST_GOOD);
-        let written = self.write(&self.document, Some(&old));
-        match written {
-            Ok(()) => self.stamp = stamp(&self.path),
-            // What we hold is not what the file holds: look again before the next use.
-            Err(_) => (self.document, self.stamp) = Default::default(),
-        }
-        written
+        self.document = document;
+        self.stamp = stamp(&self.path);
+        Ok(())
     }
 
     fn repairs(&self) -> Repairs {

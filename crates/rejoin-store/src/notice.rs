@@ -50,6 +50,21 @@ pub enum Notice {
         /// How many peers came back.
         peers: usize,
     },
+    /// What was saved is in the file, but the disk does not confirm it: until the next commit that it
+    /// does confirm, a power cut may undo the last ones.
+    Unflushed {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// What was forgotten is still in a copy that could be neither rewritten nor removed.
+    Remains {
+        /// The copy.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
     /// Values that made no sense were put right.
     Mended {
         /// How many.
@@ -94,6 +109,16 @@ impl fmt::Display for Notice {
             Self::Restored { path, peers } => write!(
                 f,
                 "{} was gone; {peers} peers that were still known have been written back",
+                path.display()
+            ),
+            Self::Unflushed { path, why } => write!(
+                f,
+                "{} was saved, but a power cut may still undo that: {why}",
+                path.display()
+            ),
+            Self::Remains { path, why } => write!(
+                f,
+                "what was forgotten is still in {}, remove that file: {why}",
                 path.display()
             ),
             Self::Mended { values, ahead } if ahead.is_zero() => {

@@ -274,10 +274,10 @@ fn a_file_that_vanishes_is_restored_from_its_last_good_copy() {
     fs::remove_file(place.path()).unwrap();
     let mut opened = open(&place.url());
     assert!(
-        matches!(&opened.notice[..], [Notice::Restored { peers: 10, .. }]),
+        matches!(&opened.notice[..], [Notice::Restored { peers: 9, .. }]),
         "{opened:?}"
     );
-    assert_eq!(opened.store.count().unwrap(), 10);
+    assert_eq!(opened.store.count().unwrap(), 9, "forgotten is forgotten");
 }
 
 #[test]
