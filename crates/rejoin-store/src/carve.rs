@@ -2,9 +2,7 @@
 //! JSON text that begins with the peer's key, so one knife serves a torn JSON file and the pages of
 //! a broken database.
 
-use std::collections::{BTreeMap, btree_map::Entry};
-
-use rejoin_core::{Memory, PeerKey, PeerRecord, Time};
+use rejoin_core::PeerRecord;
 use serde::de::DeserializeOwned;
 
 use crate::shelf::Shelf;
@@ -12,14 +10,13 @@ use crate::shelf::Shelf;
 /// What could be cut out.
 #[derive(Debug, Default)]
 pub(crate) struct Carved {
-    pub(crate) memory: Option<Memory>,
-    pub(crate) peers: BTreeMap<PeerKey, PeerRecord>,
+    pub(crate) shelf: Shelf,
     /// Places where a record begins but cannot be read to its end.
     pub(crate) lost: usize,
 }
 
 /// Takes every record that reads from its first to its last byte. Of several under one key, as old
-/// pages hold them, the one in touch last is taken.
+/// pages hold them, the latest is taken.
 pub(crate) fn carve(bytes: &[u8]) -> Carved {
     let mut carved = Carved::default();
     let mut at = 0;
@@ -28,15 +25,15 @@ pub(crate) fn carve(bytes: &[u8]) -> Carved {
         match first_field(&bytes[at..]) {
             Some(b"key") => match read::<PeerRecord>(&bytes[at..]) {
                 Some((record, length)) => {
-                    carved.keep(record);
+                    carved.shelf.keep(record);
                     at += length;
                     continue;
                 }
                 None => carved.lost += 1,
             },
-            Some(b"secret") if carved.memory.is_none() => {
+            Some(b"secret") if carved.shelf.memory.is_none() => {
                 if let Some((memory, length)) = read(&bytes[at..]) {
-                    carved.memory = Some(memory);
+                    carved.shelf.memory = Some(memory);
                     at += length;
                     continue;
                 }
@@ -46,41 +43,6 @@ pub(crate) fn carve(bytes: &[u8]) -> Carved {
         at += 1;
     }
     carved
-}
-
-impl Carved {
-    pub(crate) fn shelf(self) -> Shelf {
-        Shelf {
-            memory: self.memory,
-            peers: self.peers,
-        }
-    }
-
-    fn keep(&mut self, record: PeerRecord) {
-        match self.peers.entry(record.key.clone()) {
-            Entry::Vacant(slot) => {
-                slot.insert(record);
-            }
-            Entry::Occupied(mut slot) => {
-                if touched(&record) > touched(slot.get()) {
-                    slot.insert(record);
-                }
-            }
-        }
-    }
-}
-
-fn touched(record: &PeerRecord) -> Option<Time> {
-    [
-        record.last_seen,
-        record.last_disconnected,
-        record.last_failed,
-        record.demoted,
-        Some(record.control.decided),
-    ]
-    .into_iter()
-    .max()
-    .flatten()
 }
 
 /// The name of the first field of the object that begins here. Only names without escapes matter.
@@ -109,6 +71,7 @@ const VALUE_BYTES_MAX: usize = 1 << 20;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rejoin_core::{Memory, Time};
 
     use super::*;
 
@@ -132,7 +95,7 @@ mod tests {
         let old = r#"{"key":"bob","first_seen":2,"last_seen":4}"#;
         for bytes in [format!("{old}{BOB}"), format!("{BOB}{old}")] {
             let carved = carve(bytes.as_bytes());
-            let bob = carved.peers.values().next().unwrap();
+            let bob = carved.shelf.peers.values().next().unwrap();
             assert_eq!(bob.last_seen, Some(Time::from_millis(5)));
         }
     }
@@ -145,8 +108,8 @@ mod tests {
         });
         let bytes = format!("xx{}{ALICE}", memory.unwrap());
         let carved = carve(bytes.as_bytes());
-        assert_eq!(carved.memory.unwrap().secret, [7; 16]);
-        assert_eq!(carved.peers.len(), 1);
+        assert_eq!(carved.shelf.memory.unwrap().secret, [7; 16]);
+        assert_eq!(carved.shelf.peers.len(), 1);
     }
 
     proptest! {
@@ -163,14 +126,14 @@ mod tests {
             let mut damaged = records.clone();
             damaged[at].fill(with);
             let carved = carve(&damaged.join(&b','));
-            prop_assert_eq!(carved.peers.len(), 2);
+            prop_assert_eq!(carved.shelf.peers.len(), 2);
         }
     }
 
     #[track_caller]
     fn check(text: &str, keys: &[&str], lost: usize) {
         let carved = carve(text.as_bytes());
-        let found: Vec<_> = carved.peers.keys().map(ToString::to_string).collect();
+        let found: Vec<_> = carved.shelf.peers.keys().map(ToString::to_string).collect();
         assert_eq!(found, keys, "{text}");
         assert_eq!(carved.lost, lost, "{text}");
     }

@@ -82,26 +82,91 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Gives the content of `path` a second name that outlives the first: a link where the file system
-/// has links, a copy elsewhere. A file already under that name is replaced.
+/// has links, a copy elsewhere. A file already under that name is replaced, once the new one stands.
 pub(crate) fn second_name(path: &Path, name: &Path) -> Result<(), StoreError> {
-    remove(name)?;
-    if fs::hard_link(path, name).is_ok() {
-        return Ok(());
-    }
+    let fresh = beside(name, ".new");
+    remove(&fresh)?;
     let copy = || {
-        let mut to = create_private(name)?;
-        io::copy(&mut File::open(path)?, &mut to)?;
+        let mut from = File::open(path)?;
+        let mut to = create_private(&fresh)?;
+        io::copy(&mut from, &mut to)?;
         to.sync_all()
     };
-    copy().map_err(StoreError::file("keep a copy as", name))
+    fs::hard_link(path, &fresh)
+        .or_else(|_| copy())
+        .and_then(|()| fs::rename(&fresh, name))
+        .map_err(StoreError::file("keep a copy as", name))?;
+    // A rename onto another name of the same file does nothing.
+    remove(&fresh)
 }
 
 /// A free name for a file that is set aside at `now`.
-pub(crate) fn damaged_name(path: &Path, now: Time) -> PathBuf {
-    (now.as_millis()..)
-        .map(|millis| beside(path, &format!(".damaged-{millis}")))
-        .find(|name| !name.exists())
-        .unwrap_or_else(|| beside(path, ".damaged"))
+pub(crate) fn damaged_name(path: &Path, now: Time) -> Result<PathBuf, StoreError> {
+    let mut millis = now.as_millis();
+    loop {
+        let name = beside(path, &format!(".damaged-{millis}"));
+        if !exists(&name)? {
+            return Ok(name);
+        }
+        millis += 1;
+    }
+}
+
+/// Whether another process, or we, have set this very file aside.
+pub(crate) fn is_set_aside(path: &Path, file: Identity) -> Result<bool, StoreError> {
+    let folder = folder(path);
+    let failed = |error| StoreError::file("look into", folder)(error);
+    let begins = beside(path, ".damaged-");
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.path();
+        let ours = name
+            .to_string_lossy()
+            .starts_with(&*begins.to_string_lossy());
+        if ours && identity(&name)? == Some(file) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What tells one file from another under the same name: device and number.
+pub(crate) type Identity = (u64, u64);
+
+/// Which file lies at `path`, if any.
+pub(crate) fn identity(path: &Path) -> Result<Option<Identity>, StoreError> {
+    let file = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::file("look at", path)(error)),
+        Ok(file) => file,
+    };
+    Ok(Some(number_of(&file)))
+}
+
+#[cfg(unix)]
+pub(crate) fn number_of(file: &fs::Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (file.dev(), file.ino())
+}
+
+/// Elsewhere a file that is open cannot be replaced, so any file is the one we know.
+#[cfg(not(unix))]
+pub(crate) fn number_of(_file: &fs::Metadata) -> Identity {
+    (0, 0)
+}
+
+/// Whether there is anything at this path. Not being able to tell is an error: what is taken for
+/// missing is made anew.
+pub(crate) fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(StoreError::file("look at", path))
+}
+
+/// Whether there is nothing at this path, or nothing in it.
+pub(crate) fn is_empty(path: &Path) -> Result<bool, StoreError> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(file.len() == 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(StoreError::file("look at", path)(error)),
+    }
 }
 
 /// Removes a file that may not be there.
@@ -129,10 +194,10 @@ mod tests {
     fn a_file_set_aside_never_takes_the_name_of_another() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peers.json");
-        let first = damaged_name(&path, Time::from_millis(7));
+        let first = damaged_name(&path, Time::from_millis(7)).unwrap();
         assert_eq!(first, folder.path().join("peers.json.damaged-7"));
         fs::write(&first, "evidence").unwrap();
-        let second = damaged_name(&path, Time::from_millis(7));
+        let second = damaged_name(&path, Time::from_millis(7)).unwrap();
         assert_eq!(second, folder.path().join("peers.json.damaged-8"));
     }
 
@@ -145,6 +210,33 @@ mod tests {
         assert_eq!(fs::read(&kept).unwrap(), b"old");
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert!(!beside(&path, ".new").exists());
+    }
+
+    #[test]
+    fn a_copy_is_only_replaced_by_one_that_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, kept) = (folder.path().join("a"), folder.path().join("b"));
+        fs::write(&kept, "older").unwrap();
+        assert!(second_name(&path, &kept).is_err());
+        assert_eq!(fs::read(&kept).unwrap(), b"older");
+        fs::write(&path, "old").unwrap();
+        for _ in 0..2 {
+            second_name(&path, &kept).unwrap();
+            assert_eq!(fs::read(&kept).unwrap(), b"old");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, "no folder").unwrap();
+        let (missing, unknown) = (folder.path().join("b"), file.join("b"));
+        assert!(!exists(&missing).unwrap() && is_empty(&missing).unwrap());
+        assert!(identity(&missing).unwrap().is_none());
+        assert!(exists(&unknown).is_err() && is_empty(&unknown).is_err());
+        assert!(identity(&unknown).is_err());
     }
 
     #[cfg(unix)]

@@ -74,6 +74,9 @@ impl JsonStore {
     /// Takes in what the file holds, under the lock; if it is not a sound one, puts a sound one in its place.
     fn load(&mut self, _held: &Lock) -> Result<(), StoreError> {
         match examine(&self.path)? {
+            Found::Sound(document) if document.generation < self.document.generation => {
+                self.restore(document)?;
+            }
             Found::Sound(document) => self.take_in(document),
             Found::Nothing { existed } => self.begin(existed)?,
             Found::Foreign { why } => {
@@ -93,19 +96,11 @@ impl JsonStore {
 
     /// Nothing is there: begins anew, unless something is left of what was.
     fn begin(&mut self, existed: bool) -> Result<(), StoreError> {
+        let peers = self.put_back(Document::default())?;
         let path = self.path.clone();
-        // The file may have vanished while we had it open: what we know of it is better than nothing.
-        let mut document = std::mem::take(&mut self.document);
-        document.complete(last_good(&path).unwrap_or_default());
-        if document != Document::default() {
-            let peers = document.shelf.peers.len();
-            self.write(&document, None)?;
-            self.take_in(document);
+        if !self.document.is_empty() {
             self.notices.push(Notice::Restored { path, peers });
-            return Ok(());
-        }
-        self.write(&Document::default(), None)?;
-        if self.notices.is_empty() {
+        } else if self.notices.is_empty() {
             self.notices.push(match existed {
                 true => Notice::Empty { path },
                 false => Notice::Created { path },
@@ -114,18 +109,31 @@ impl JsonStore {
         Ok(())
     }
 
+    /// Somebody has put an older copy in the place of what we know.
+    fn restore(&mut self, older: Document) -> Result<(), StoreError> {
+        let peers = self.put_back(older)?;
+        let path = self.path.clone();
+        self.notices.push(Notice::Restored { path, peers });
+        Ok(())
+    }
+
+    fn put_back(&mut self, mut document: Document) -> Result<usize, StoreError> {
+        let peers = self.complete(&mut document)?;
+        self.put(document)?;
+        Ok(peers)
+    }
+
     fn salvage(&mut self, why: String, carved: Carved) -> Result<(), StoreError> {
-        let salvaged = carved.peers.len();
         let lost = carved.lost;
         let mut document = Document {
-            shelf: carved.shelf(),
+            shelf: carved.shelf,
             ..Document::default()
         };
-        document.complete(last_good(&self.path).unwrap_or_default());
+        let salvaged = document.shelf.peers.len();
+        self.complete(&mut document)?;
         let restored = document.shelf.peers.len() - salvaged;
         let kept = self.set_aside()?;
-        self.write(&document, None)?;
-        self.take_in(document);
+        self.put(document)?;
         self.notices.push(Notice::Damaged {
             path: self.path.clone(),
             kept,
@@ -134,6 +142,19 @@ impl JsonStore {
             restored,
             lost: lost.saturating_sub(restored),
         });
+        Ok(())
+    }
+
+    /// Adds what the last good copy knows, and what we have held ourselves while the file was open.
+    fn complete(&self, document: &mut Document) -> Result<usize, StoreError> {
+        let copy = last_good(&self.path)?.unwrap_or_default();
+        Ok(document.complete(copy) + document.complete(self.document.clone()))
+    }
+
+    fn put(&mut self, mut document: Document) -> Result<(), StoreError> {
+        document.generation += 1;
+        self.write(&document, None)?;
+        self.take_in(document);
         Ok(())
     }
 
@@ -147,7 +168,7 @@ impl JsonStore {
 
     /// Keeps the file under another name; its own name stays until it is replaced.
     fn set_aside(&self) -> Result<PathBuf, StoreError> {
-        let kept = durable::damaged_name(&self.path, self.now);
+        let kept = durable::damaged_name(&self.path, self.now)?;
         durable::second_name(&self.path, &kept)?;
         Ok(kept)
     }
@@ -242,8 +263,10 @@ impl PeerStore for JsonStore {
         }
         let lock = Lock::take(&self.path)?;
         self.load(&lock)?;
-        let mut document = std::mem::take(&mut self.document);
+        // A copy: what could not be written is not what is known.
+        let mut document = self.document.clone();
         if document.shelf.apply(changes, self.now) {
+            document.generation += 1;
             // Until this is written, what we hold is not what the file holds.
             self.stamp = None;
             if changes.forgotten.is_empty() {
@@ -284,7 +307,7 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
     };
     let damaged = |why| {
         let carved = carve(&bytes);
-        let nothing = carved.peers.is_empty() && carved.memory.is_none() && carved.lost == 0;
+        let nothing = carved.shelf.is_empty() && carved.lost == 0;
         Ok(match nothing && !document::names_itself(&bytes) {
             true => Found::Foreign { why: "no JSON" },
             false => Found::Damaged { why, carved },
@@ -307,11 +330,17 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
     }
 }
 
-fn last_good(path: &Path) -> Option<Document> {
-    match examine(&durable::beside(path, LAST_GOOD)) {
-        Ok(Found::Sound(document)) => Some(document),
-        _ => None,
-    }
+/// What the copy beside the file gives, if there is one. One that cannot be read just now may be the only
+/// one there is, so that is an error.
+fn last_good(path: &Path) -> Result<Option<Document>, StoreError> {
+    Ok(match examine(&durable::beside(path, LAST_GOOD))? {
+        Found::Sound(document) => Some(document),
+        Found::Damaged { carved, .. } => Some(Document {
+            shelf: carved.shelf,
+            ..Document::default()
+        }),
+        Found::Nothing { .. } | Found::Foreign { .. } => None,
+    })
 }
 
 /// At most one byte more than allowed, so that a longer file is noticed.

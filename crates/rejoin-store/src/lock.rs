@@ -29,15 +29,20 @@ impl Lock {
     )]
     pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
         let beside = durable::beside(path, ".lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&beside)
-            .map_err(StoreError::file("open the lock", &beside))?;
+        let open = || {
+            OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&beside)
+                .map_err(StoreError::file("open the lock", &beside))
+        };
+        let mut file = open()?;
         let mut waited = Duration::ZERO;
         loop {
             match file.try_lock() {
+                // Somebody may have removed the file, and others have made a new one.
+                Ok(()) if !is_still_at(&file, &beside)? => file = open()?,
                 Ok(()) => return Ok(Self(file)),
                 Err(TryLockError::WouldBlock) if waited >= WAIT_MAX => {
                     let path = path.to_owned();
@@ -52,5 +57,27 @@ impl Lock {
                 }
             }
         }
+    }
+}
+
+fn is_still_at(file: &File, path: &Path) -> Result<bool, StoreError> {
+    let ours = file.metadata().map_err(StoreError::file("look at", path))?;
+    Ok(durable::identity(path)? == Some(durable::number_of(&ours)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn who_waited_for_a_lock_that_is_gone_takes_the_one_that_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, beside) = (folder.path().join("a"), folder.path().join("a.lock"));
+        let removed = Lock::take(&path).unwrap();
+        std::fs::remove_file(&beside).unwrap();
+        let _held = Lock::take(&path).unwrap();
+        drop(removed);
+        assert!(matches!(Lock::take(&path), Err(StoreError::Busy { .. })));
     }
 }

@@ -42,8 +42,8 @@ pub enum Notice {
         /// What it seems to be.
         why: String,
     },
-    /// The file was gone or empty. What it held was still known, from its last good copy or to this
-    /// process, and has been written back.
+    /// The file was gone, empty or an older copy. What it should hold was still known, from its last
+    /// good copy or to this process, and has been written back.
     Restored {
         /// The file.
         path: PathBuf,
@@ -108,7 +108,7 @@ impl fmt::Display for Notice {
             ),
             Self::Restored { path, peers } => write!(
                 f,
-                "{} was gone; {peers} peers that were still known have been written back",
+                "{} was gone or old; {peers} peers that were still known have been written back",
                 path.display()
             ),
             Self::Unflushed { path, why } => write!(

@@ -21,6 +21,28 @@ impl Shelf {
         usize::from(counts) + peers.map(|record| record.sanitise(now)).sum::<usize>()
     }
 
+    /// Keeps a state of a peer, unless a later one is known.
+    pub(crate) fn keep(&mut self, record: PeerRecord) -> bool {
+        let known = self.peers.get(&record.key);
+        if known.is_some_and(|known| !is_later(&record, known)) {
+            return false;
+        }
+        self.peers.insert(record.key.clone(), record);
+        true
+    }
+
+    /// Adds what another one knows beside this, or knows later. Returns how many peers that brought.
+    pub(crate) fn complete(&mut self, other: Self) -> usize {
+        self.memory = self.memory.take().or(other.memory);
+        let records = other.peers.into_values();
+        records.filter(|record| self.keep(record.clone())).count()
+    }
+
+    /// Nothing is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.memory.is_none() && self.peers.is_empty()
+    }
+
     /// Joins changes with what is here; says whether anything is different now.
     pub(crate) fn apply(&mut self, changes: &Changes, now: Time) -> bool {
         let mut changed = false;
@@ -83,4 +105,27 @@ pub(crate) fn merge(delta: &PeerDelta, saved: Option<PeerRecord>, now: Time) -> 
     let mut merged = delta.onto(saved);
     merged.sanitise(now);
     merged
+}
+
+/// Of two saved states of one peer, whether `a` is the later one. Between two contacts counts only
+/// grow.
+pub(crate) fn is_later(a: &PeerRecord, b: &PeerRecord) -> bool {
+    let touched = a.last_touched().cmp(&b.last_touched());
+    touched
+        .then_with(|| counted(a).total_cmp(&counted(b)))
+        .is_gt()
+}
+
+fn counted(record: &PeerRecord) -> f64 {
+    let evidence = &record.evidence;
+    [
+        evidence.dials_ok,
+        evidence.dials_failed,
+        evidence.sessions,
+        evidence.transfers_ok,
+        evidence.transfers_failed,
+    ]
+    .iter()
+    .map(|count| count.latest())
+    .sum()
 }

@@ -1,53 +1,50 @@
 //! The `sqlite:` store: the default. Many processes may share the file; a commit costs as much as it
 //! changes, and the best peers are read off an index. What its rows look like is in `rows`, its
-//! shape in `schema`, what happens after damage in `salvage`.
+//! shape in `schema`, how it is opened in `opening`, what happens after damage in `salvage`.
+//!
+//! Writers take turns by [`Lock`], not only by SQLite's own locks: a database that is being replaced has
+//! nothing left that its writers could be told by.
 
+mod last_good;
+mod opening;
 mod rows;
 mod salvage;
 mod schema;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
-use rusqlite::{Connection, ErrorCode, Params, TransactionBehavior};
+use rusqlite::{Connection, Params, TransactionBehavior};
 
-use self::schema::State;
+use self::{last_good::LastGood, opening::is_damage};
 use crate::{
-    Notice, PeerStore, Repairs, StoreError, durable,
+    Notice, PeerStore, Repairs, StoreError,
+    durable::{self, Identity},
     lock::Lock,
-    shelf::{Shelf, merge},
+    shelf::merge,
 };
 
 #[derive(Debug)]
 pub(crate) struct SqliteStore {
     path: PathBuf,
     conn: Connection,
-    /// Which file `conn` has open; another process may have put a new one in its place.
-    identity: Option<Identity>,
-    /// `conn` stands for nothing: a rebuild has failed half-way.
-    detached: bool,
+    /// Which file `conn` has open, as another process may have put a new one in its place; `None` if
+    /// `conn` stands for nothing, since a rebuild has failed half-way.
+    file: Option<Identity>,
+    last_good: LastGood,
     now: Time,
     repairs: Repairs,
     notices: Vec<Notice>,
 }
 
-/// What lies at the path.
-enum Found {
-    Sound(Connection),
-    Foreign { why: String },
-    Damaged { why: String },
-}
-
 impl SqliteStore {
     pub(crate) fn open(path: PathBuf, now: Time) -> Result<(Self, Vec<Notice>), StoreError> {
         let path = durable::settle(path)?;
-        let (conn, notices) = open_sound(&path, now)?;
+        let lock = Lock::take(&path)?;
+        let (conn, notices) = opening::open_sound(&path, now, &lock)?;
         let store = Self {
-            identity: identity(&path),
-            detached: false,
+            file: durable::identity(&path)?,
+            last_good: LastGood::of(&path),
             path,
             conn,
             now,
@@ -57,63 +54,125 @@ impl SqliteStore {
         Ok((store, notices))
     }
 
-    fn reopen(&mut self) -> Result<(), StoreError> {
-        let (conn, notices) = open_sound(&self.path, self.now)?;
+    /// Whether the file we have open is the one that others see, with something in it.
+    fn is_attached(&self) -> Result<bool, StoreError> {
+        let there = durable::identity(&self.path)?;
+        Ok(self.file.is_some() && there == self.file && !durable::is_empty(&self.path)?)
+    }
+
+    /// Makes sure that it is.
+    fn attach(&mut self, lock: &Lock) -> Result<(), StoreError> {
+        if self.is_attached()? {
+            return Ok(());
+        }
+        // A file removed or replaced under us lives on in the connection; what it held must not be lost.
+        // One that we have set aside ourselves was rebuilt, and all of it is in the new one.
+        let held = match self.file {
+            Some(file) if !durable::is_set_aside(&self.path, file)? => {
+                Some(salvage::still_held(&self.conn, &self.path)?)
+            }
+            _ => None,
+        };
+        self.let_go()?;
+        if held.is_some() {
+            salvage::set_log_aside(&self.path, self.now)?;
+        }
+        self.reopen(lock)?;
+        let Some(held) = held else { return Ok(()) };
+        let peers = salvage::complete(&mut self.conn, &held)
+            .map_err(StoreError::sqlite("restore", &self.path))?;
+        if peers > 0 {
+            let path = self.path.clone();
+            self.notices.push(Notice::Restored { path, peers });
+        }
+        Ok(())
+    }
+
+    /// Closes the file. Nobody may look into one that SQLite has open: by closing it they would undo the
+    /// locks that this process has on it.
+    fn let_go(&mut self) -> Result<(), StoreError> {
+        let stand_in = Connection::open_in_memory();
+        self.conn = stand_in.map_err(StoreError::sqlite("let go of", &self.path))?;
+        self.file = None;
+        Ok(())
+    }
+
+    fn reopen(&mut self, lock: &Lock) -> Result<(), StoreError> {
+        let (conn, notices) = opening::open_sound(&self.path, self.now, lock)?;
+        self.file = durable::identity(&self.path)?;
         self.conn = conn;
-        self.identity = identity(&self.path);
-        self.detached = false;
         self.notices.extend(notices);
         Ok(())
     }
 
-    /// Makes sure that the file we have open is the one that others see.
-    fn attach(&mut self) -> Result<(), StoreError> {
-        let there = identity(&self.path);
-        if !self.detached && there == self.identity {
-            return Ok(());
-        }
-        // A file removed under us lives on in the connection; what it held must not be lost.
-        let vanished = !self.detached && there.is_none();
-        let held = vanished.then(|| salvage::rows_of(&self.conn).0.shelf());
-        self.reopen()?;
-        let Some(held) = held else { return Ok(()) };
-        salvage::complete(&mut self.conn, &held)
-            .map_err(StoreError::sqlite("restore", &self.path))?;
-        self.notices.push(Notice::Restored {
-            path: self.path.clone(),
-            peers: held.peers.len(),
-        });
-        Ok(())
-    }
-
-    /// Does `work`. If it meets damage the database is rebuilt, and the work done once more.
-    fn attempt<T>(
+    /// Reads something.
+    fn read<T>(
         &mut self,
-        doing: &'static str,
         mut work: impl FnMut(&mut Self) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        self.attach()?;
+        if !self.is_attached()? {
+            let lock = Lock::take(&self.path)?;
+            self.attach(&lock)?;
+        }
         let result = match work(self) {
             Err(error) if is_damage(&error) => {
-                self.rebuild(error.to_string())?;
-                work(self)
+                let lock = Lock::take(&self.path)?;
+                self.mend(&lock, &mut work)?
             }
             result => result,
         };
-        result.map_err(StoreError::sqlite(doing, &self.path))
+        result.map_err(StoreError::sqlite("read", &self.path))
     }
 
-    fn rebuild(&mut self, why: String) -> Result<(), StoreError> {
-        let lock = Lock::take(&self.path)?;
-        if identity(&self.path) == self.identity {
-            // Windows cannot replace a file that is open.
-            let stand_in = Connection::open_in_memory();
-            self.conn = stand_in.map_err(StoreError::sqlite("let go of", &self.path))?;
-            self.detached = true;
-            self.notices.push(replace(&self.path, why, self.now)?);
+    /// Does the work that met damage once more over a new connection, and if that does not help, once
+    /// more in a rebuilt database.
+    fn mend<T>(
+        &mut self,
+        lock: &Lock,
+        work: &mut impl FnMut(&mut Self) -> rusqlite::Result<T>,
+    ) -> Result<rusqlite::Result<T>, StoreError> {
+        self.let_go()?;
+        self.reopen(lock)?;
+        let error = match work(self) {
+            Err(error) if is_damage(&error) => error,
+            result => return Ok(result),
+        };
+        self.let_go()?;
+        let notice = opening::replace(&self.path, error.to_string(), self.now)?;
+        self.notices.push(notice);
+        self.reopen(lock)?;
+        Ok(work(self))
+    }
+
+    /// What follows a commit, and is no reason to call it failed.
+    fn committed(&mut self, effect: Effect, forgotten: &[PeerKey], lock: &Lock) {
+        if effect.forgot {
+            self.forget_in_copies(forgotten);
         }
-        drop(lock);
-        self.reopen()
+        // What cannot be read here may still be in the copy.
+        if effect.wrote && self.repairs.unreadable == 0 {
+            self.last_good.committed(&self.conn, &self.path, self.now);
+        }
+        // If the file has gone in the middle of it, the connection is the last to have it.
+        if let Err(error) = self.attach(lock) {
+            tracing::debug!(%error, "the peer memory has to be put back later");
+        }
+    }
+
+    fn forget_in_copies(&mut self, forgotten: &[PeerKey]) {
+        // The log still has the pages of before.
+        let log = self
+            .conn
+            .pragma_update_and_check(None, "wal_checkpoint", "truncate", |_| Ok(()));
+        if let Err(error) = log {
+            tracing::debug!(%error, "the log keeps what was forgotten for a while");
+        }
+        if let Err(error) = last_good::forget(&self.path, forgotten) {
+            self.notices.push(Notice::Remains {
+                path: last_good::place(&self.path),
+                why: error.to_string(),
+            });
+        }
     }
 
     /// Runs a query for `key, record` and takes at most `limit` readable records.
@@ -144,7 +203,7 @@ impl SqliteStore {
 
 impl PeerStore for SqliteStore {
     fn memory(&mut self) -> Result<Option<Memory>, StoreError> {
-        let text = self.attempt("read", |store| rows::saved_memory(&store.conn))?;
+        let text = self.read(|store| rows::saved_memory(&store.conn))?;
         let Some(text) = text else { return Ok(None) };
         match serde_json::from_str::<Memory>(&text) {
             Ok(mut memory) => {
@@ -159,7 +218,7 @@ impl PeerStore for SqliteStore {
     }
 
     fn best(&mut self, k: usize) -> Result<Vec<PeerRecord>, StoreError> {
-        self.attempt("read", |store| {
+        self.read(|store| {
             let mut best = Vec::new();
             for sql in [ANCHORS, PROVEN, HEARSAY] {
                 store.records(sql, [], k, &mut best)?;
@@ -169,7 +228,7 @@ impl PeerStore for SqliteStore {
     }
 
     fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError> {
-        self.attempt("read", |store| {
+        self.read(|store| {
             let mut found = Vec::new();
             store.records(
                 "SELECT key, record FROM peers WHERE key = ?1",
@@ -186,7 +245,7 @@ impl PeerStore for SqliteStore {
         after: Option<&PeerKey>,
         limit: usize,
     ) -> Result<Vec<PeerRecord>, StoreError> {
-        self.attempt("read", |store| {
+        self.read(|store| {
             let mut page = Vec::new();
             // No key is empty, so everything lies behind the empty one.
             let after = after.map_or(&[][..], PeerKey::as_bytes);
@@ -201,7 +260,7 @@ impl PeerStore for SqliteStore {
     }
 
     fn count(&mut self) -> Result<usize, StoreError> {
-        self.attempt("read", |store| {
+        self.read(|store| {
             let count: i64 = store
                 .conn
                 .query_one("SELECT count(*) FROM peers", [], |row| row.get(0))?;
@@ -214,9 +273,16 @@ impl PeerStore for SqliteStore {
         if changes.is_empty() {
             return Ok(());
         }
-        self.attempt("save to", |store| {
-            commit(&mut store.conn, changes, store.now)
-        })
+        let lock = Lock::take(&self.path)?;
+        self.attach(&lock)?;
+        let mut work = |store: &mut Self| commit(&mut store.conn, changes, store.now);
+        let result = match work(self) {
+            Err(error) if is_damage(&error) => self.mend(&lock, &mut work)?,
+            result => result,
+        };
+        let effect = result.map_err(StoreError::sqlite("save to", &self.path))?;
+        self.committed(effect, &changes.forgotten, &lock);
+        Ok(())
     }
 
     fn repairs(&self) -> Repairs {
@@ -227,13 +293,27 @@ impl PeerStore for SqliteStore {
         std::mem::take(&mut self.notices)
     }
 
-    fn close(self: Box<Self>) -> Result<(), StoreError> {
+    fn close(mut self: Box<Self>) -> Result<(), StoreError> {
+        // SQLite writes its log back as it closes, and must not do so while somebody rebuilds.
+        let lock = Lock::take(&self.path)?;
+        self.attach(&lock)?;
+        if self.repairs.unreadable == 0 {
+            self.last_good.catch_up(&self.conn, &self.path, self.now);
+        }
         let closed = self.conn.close();
         closed.map_err(|(_, error)| StoreError::sqlite("close", &self.path)(error))
     }
 }
 
-fn commit(conn: &mut Connection, changes: &Changes, now: Time) -> rusqlite::Result<()> {
+/// What a commit did.
+#[derive(Default)]
+struct Effect {
+    wrote: bool,
+    forgot: bool,
+}
+
+fn commit(conn: &mut Connection, changes: &Changes, now: Time) -> rusqlite::Result<Effect> {
+    let mut effect = Effect::default();
     // Immediate: what is read here is still true when it is written.
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for delta in &changes.peers {
@@ -249,11 +329,13 @@ fn commit(conn: &mut Connection, changes: &Changes, now: Time) -> rusqlite::Resu
         let text = rows::text(&merged);
         if saved.as_ref() != Some(&text) {
             rows::put(&tx, &merged, &text)?;
+            effect.wrote = true;
         }
     }
     for key in &changes.forgotten {
-        rows::remove(&tx, key)?;
+        effect.forgot |= rows::remove(&tx, key)?;
     }
+    effect.wrote |= effect.forgot;
     if let Some(delta) = &changes.memory {
         let saved = rows::saved_memory(&tx)?;
         let known = saved
@@ -264,154 +346,11 @@ fn commit(conn: &mut Connection, changes: &Changes, now: Time) -> rusqlite::Resu
         let text = rows::text(&merged);
         if saved.as_ref() != Some(&text) {
             rows::put_memory(&tx, &text)?;
+            effect.wrote = true;
         }
     }
-    tx.commit()
-}
-
-/// A connection to a sound database, whatever was there before.
-fn open_sound(path: &Path, now: Time) -> Result<(Connection, Vec<Notice>), StoreError> {
-    let _lock = Lock::take(path)?;
-    salvage::finish(path)?;
-    let mut notices = Vec::new();
-    let existed = match std::fs::metadata(path) {
-        Ok(_) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(StoreError::file("open", path)(error)),
-    };
-    if is_empty(path) {
-        durable::create_private(path).map_err(StoreError::file("create", path))?;
-        durable::sync_folder(path)?;
-        // SQLite removes the log of an empty database unseen; what is in it may be all there is.
-        if !is_empty(&durable::beside(path, "-wal")) {
-            notices.push(replace(path, "only its log is left".into(), now)?);
-        } else {
-            let path = path.to_owned();
-            notices.push(match existed {
-                true => Notice::Empty { path },
-                false => Notice::Created { path },
-            });
-        }
-    }
-    let conn = match examine(path)? {
-        Found::Sound(conn) => conn,
-        Found::Foreign { why } => {
-            let kept = salvage::rebuild(path, &Shelf::default(), now)?;
-            notices.push(Notice::Foreign {
-                path: path.to_owned(),
-                kept,
-                why,
-            });
-            connect(path)?
-        }
-        Found::Damaged { why } => {
-            notices.push(replace(path, why, now)?);
-            connect(path)?
-        }
-    };
-    schema::settle(&conn).map_err(StoreError::sqlite("open", path))?;
-    Ok((conn, notices))
-}
-
-/// Looks at a file that is there; brings an older database to the newest version.
-fn examine(path: &Path) -> Result<Found, StoreError> {
-    let look = || -> rusqlite::Result<Result<Found, u32>> {
-        let mut conn = schema::connect(path)?;
-        match schema::state(&conn, schema::MIGRATIONS.len())? {
-            State::Newer(version) => return Ok(Err(version)),
-            State::Foreign if schema::fits(&conn).is_ok() => {
-                let why = "its application id is not ours".into();
-                return Ok(Ok(Found::Damaged { why }));
-            }
-            State::Foreign => {
-                let why = "a database of another program".into();
-                return Ok(Ok(Found::Foreign { why }));
-            }
-            State::Older(from) => schema::migrate(&mut conn, from, schema::MIGRATIONS)?,
-            State::Ready => {}
-        }
-        Ok(Ok(match schema::flaw(&conn)? {
-            Some(why) => Found::Damaged { why },
-            None => Found::Sound(conn),
-        }))
-    };
-    match look() {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(found)) => Err(StoreError::TooNew {
-            path: path.to_owned(),
-            found,
-            known: schema::MIGRATIONS.len() as u32,
-        }),
-        // All our statements are known to be right, so one that fails was given wrong tables.
-        Err(error) if is_damage(&error) || is_misfit(&error) => {
-            let why = error.to_string();
-            Ok(match salvage::is_text(path)? {
-                true => Found::Foreign { why },
-                false => Found::Damaged { why },
-            })
-        }
-        Err(error) => Err(StoreError::sqlite("open", path)(error)),
-    }
-}
-
-/// Rebuilds a damaged database from what it still gives. Under the lock.
-fn replace(path: &Path, why: String, now: Time) -> Result<Notice, StoreError> {
-    let carved = salvage::salvage(path)?;
-    let lost = carved.lost;
-    let mut shelf = carved.shelf();
-    shelf.sanitise(now);
-    let kept = salvage::rebuild(path, &shelf, now)?;
-    Ok(Notice::Damaged {
-        path: path.to_owned(),
-        kept,
-        why,
-        salvaged: shelf.peers.len(),
-        restored: 0,
-        lost,
-    })
-}
-
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    schema::connect(path).map_err(StoreError::sqlite("open", path))
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    match error {
-        rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::Utf8Error(..) => true,
-        _ => matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-        ),
-    }
-}
-
-/// A statement that does not fit the tables, or a header that does not fit SQLite.
-fn is_misfit(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::SqlInputError { .. })
-        || error.sqlite_error_code() == Some(ErrorCode::Unknown)
-}
-
-/// Whether there is nothing at this path, or nothing in it.
-fn is_empty(path: &Path) -> bool {
-    std::fs::metadata(path).map_or(true, |file| file.len() == 0)
-}
-
-/// Device and number of a file.
-type Identity = (u64, u64);
-
-#[cfg(unix)]
-fn identity(path: &Path) -> Option<Identity> {
-    use std::os::unix::fs::MetadataExt;
-    let file = std::fs::metadata(path).ok()?;
-    Some((file.dev(), file.ino()))
-}
-
-/// Elsewhere a file that is open cannot be replaced.
-#[cfg(not(unix))]
-fn identity(_path: &Path) -> Option<Identity> {
-    None
+    tx.commit()?;
+    Ok(effect)
 }
 
 const ANCHORS: &str = "SELECT key, record FROM peers WHERE anchor = 1 ORDER BY rank DESC, key";

@@ -18,8 +18,10 @@ const KIND: &str = "peers";
 pub(crate) const VERSION: u32 = 1;
 
 /// What is in the file.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Document {
+    /// How often the file had been written: tells an older copy from a newer state.
+    pub(crate) generation: u64,
     pub(crate) shelf: Shelf,
     /// Fields beside ours. We hand them back.
     pub(crate) unknown: Unknown,
@@ -66,28 +68,31 @@ impl Document {
             shelf.peers.insert(record.key.clone(), record);
         }
         Ok(Self {
+            generation: outline.generation,
             shelf,
             unknown: outline.unknown,
         })
     }
 
-    /// Adds what another one has beside this.
-    pub(crate) fn complete(&mut self, other: Self) {
-        for (key, record) in other.shelf.peers {
-            self.shelf.peers.entry(key).or_insert(record);
-        }
-        if self.shelf.memory.is_none() {
-            self.shelf.memory = other.shelf.memory;
-        }
+    /// Adds what another one knows beside this, or knows later. Returns how many peers that brought.
+    pub(crate) fn complete(&mut self, other: Self) -> usize {
+        self.generation = self.generation.max(other.generation);
         for (name, value) in other.unknown {
             self.unknown.entry(name).or_insert(value);
         }
+        self.shelf.complete(other.shelf)
+    }
+
+    /// Nobody would miss it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shelf.is_empty() && self.unknown.is_empty()
     }
 
     pub(crate) fn text(&self) -> Vec<u8> {
         let written = Written {
             rejoin: KIND,
             version: VERSION,
+            generation: self.generation,
             memory: &self.shelf.memory,
             peers: self.shelf.peers.values().collect(),
             unknown: &self.unknown,
@@ -133,6 +138,7 @@ const HEAD_BYTES: usize = 256;
 struct Written<'a> {
     rejoin: &'static str,
     version: u32,
+    generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: &'a Option<Memory>,
     peers: Vec<&'a PeerRecord>,
@@ -145,6 +151,7 @@ struct Written<'a> {
 struct Outline<'a> {
     kind: Option<String>,
     version: Option<u32>,
+    generation: u64,
     memory: Option<&'a RawValue>,
     peers: Vec<&'a RawValue>,
     unknown: Unknown,
@@ -168,6 +175,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Outline<'a> {
                     match name.as_str() {
                         "rejoin" => outline.kind = map.next_value()?,
                         "version" => outline.version = map.next_value()?,
+                        "generation" => outline.generation = map.next_value()?,
                         "memory" => outline.memory = Some(map.next_value()?),
                         "peers" if outline.is_foreign() => {
                             map.next_value::<IgnoredAny>()?;
@@ -201,11 +209,11 @@ mod tests {
 
     #[test]
     fn a_document_survives_its_text() {
-        let text = br#"{"rejoin":"peers","version":1,"memory":{"secret":
+        let text = br#"{"rejoin":"peers","version":1,"generation":9,"memory":{"secret":
             [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]},"mood":{"of":"the day"},
             "peers":[{"key":"alice","first_seen":1,"hue":7}]}"#;
         let document = Document::parse(text).unwrap();
-        assert_eq!(document.shelf.peers.len(), 1);
+        assert_eq!((document.generation, document.shelf.peers.len()), (9, 1));
         assert_eq!(document.unknown["mood"]["of"], "the day");
         assert_eq!(Document::parse(&document.text()), Ok(document));
     }

@@ -44,11 +44,10 @@ pub(super) fn put(conn: &Connection, record: &PeerRecord, text: &str) -> rusqlit
     Ok(())
 }
 
-/// Removes one peer.
-pub(super) fn remove(conn: &Connection, key: &PeerKey) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM peers WHERE key = ?1")?
-        .execute([key.as_bytes()])?;
-    Ok(())
+/// Removes one peer; says whether it was there.
+pub(super) fn remove(conn: &Connection, key: &PeerKey) -> rusqlite::Result<bool> {
+    let mut statement = conn.prepare_cached("DELETE FROM peers WHERE key = ?1")?;
+    Ok(statement.execute([key.as_bytes()])? > 0)
 }
 
 /// What is saved beside the peers, in text.

@@ -13,34 +13,44 @@ use std::{
 use rejoin_core::Time;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{rows, schema};
+use super::{opening::is_damage, rows, schema};
 use crate::{
     StoreError,
     carve::{Carved, carve},
     durable::{self, beside},
-    shelf::Shelf,
+    shelf::{Shelf, is_later},
 };
 
 /// Puts a new database holding `shelf` in the place of the one at `path`; says where the old one
 /// lies now.
 pub(super) fn rebuild(path: &Path, shelf: &Shelf, now: Time) -> Result<PathBuf, StoreError> {
     build(&beside(path, BUILDING), shelf)?;
-    let kept = durable::damaged_name(path, now);
+    let kept = durable::damaged_name(path, now)?;
     durable::second_name(path, &kept)?;
     let log = beside(path, WAL);
-    if log.exists() {
+    if durable::exists(&log)? {
         durable::second_name(&log, &beside(&kept, WAL))?;
     }
+    put_in_place(path)?;
+    Ok(kept)
+}
+
+/// Puts a new database holding `shelf` where nothing is.
+pub(super) fn create(path: &Path, shelf: &Shelf) -> Result<(), StoreError> {
+    build(&beside(path, BUILDING), shelf)?;
+    put_in_place(path)
+}
+
+fn put_in_place(path: &Path) -> Result<(), StoreError> {
     rename(&beside(path, BUILDING), &beside(path, REBUILT))?;
     durable::sync_folder(path)?;
-    finish(path)?;
-    Ok(kept)
+    finish(path)
 }
 
 /// Completes a rebuild that a crash interrupted after the new database was ready.
 pub(super) fn finish(path: &Path) -> Result<(), StoreError> {
     let rebuilt = beside(path, REBUILT);
-    if !rebuilt.exists() {
+    if !durable::exists(&rebuilt)? {
         return Ok(());
     }
     // The log of the old database must never be played onto the new one.
@@ -49,6 +59,16 @@ pub(super) fn finish(path: &Path) -> Result<(), StoreError> {
     durable::sync_folder(path)?;
     rename(&rebuilt, path)?;
     durable::sync_folder(path)
+}
+
+/// Keeps the log of a database that is no longer there from being played onto the one that is.
+pub(super) fn set_log_aside(path: &Path, now: Time) -> Result<(), StoreError> {
+    let log = beside(path, WAL);
+    if !durable::is_empty(&log)? {
+        let kept = beside(&durable::damaged_name(path, now)?, WAL);
+        fs::rename(&log, &kept).map_err(StoreError::file("set aside", &log))?;
+    }
+    durable::remove(&beside(path, SHM))
 }
 
 /// Everything the database at `path` still gives. Works on a copy: opening a database can change it,
@@ -66,7 +86,10 @@ pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
         }
     }
     let (mut carved, whole) = match schema::connect(&copy) {
-        Ok(conn) => rows_of(&conn),
+        Ok(conn) => {
+            let (carved, trouble) = rows_of(&conn);
+            (carved, trouble.is_none())
+        }
         Err(_) => (Carved::default(), false),
     };
     if !whole {
@@ -74,10 +97,7 @@ pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
             let from = beside(path, suffix);
             let pages = read_bytes(&from).map_err(StoreError::file("read", &from))?;
             let found = carve(&pages);
-            for (key, record) in found.peers {
-                carved.peers.entry(key).or_insert(record);
-            }
-            carved.memory = carved.memory.or(found.memory);
+            carved.shelf.complete(found.shelf);
             carved.lost += found.lost;
         }
     }
@@ -87,22 +107,28 @@ pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
     Ok(carved)
 }
 
-/// Reads what is in a database, from both ends towards the damage if there is any. Says whether all
-/// of it could be read.
-pub(super) fn rows_of(conn: &Connection) -> (Carved, bool) {
+/// Reads what is in a database, from both ends towards the damage if there is any. Says what kept it
+/// from reading all, if anything.
+pub(super) fn rows_of(conn: &Connection) -> (Carved, Option<rusqlite::Error>) {
     let mut carved = Carved::default();
-    let memory = rows::saved_memory(conn);
-    let has_memory = memory.is_ok();
-    carved.memory = memory
-        .ok()
-        .flatten()
-        .and_then(|json| serde_json::from_str(&json).ok());
-    let forward = read_rows(conn, "ASC", &mut carved).is_ok();
-    if !forward {
+    let memory = rows::saved_memory(conn).map(|json| {
+        carved.shelf.memory = json.and_then(|json| serde_json::from_str(&json).ok());
+    });
+    let forward = read_rows(conn, "ASC", &mut carved);
+    if forward.is_err() {
         // How far this comes does not matter: the pages are searched in any case.
         let _ = read_rows(conn, "DESC", &mut carved);
     }
-    (carved, has_memory && forward)
+    (carved, forward.and(memory).err())
+}
+
+/// What a file that is gone still gives over an open connection. What cannot be read just now is tried
+/// again later, and must not be given up; what is damaged is.
+pub(super) fn still_held(conn: &Connection, path: &Path) -> Result<Shelf, StoreError> {
+    match rows_of(conn) {
+        (_, Some(error)) if !is_damage(&error) => Err(StoreError::sqlite("read", path)(error)),
+        (carved, _) => Ok(carved.shelf),
+    }
 }
 
 fn read_rows(conn: &Connection, order: &str, carved: &mut Carved) -> rusqlite::Result<()> {
@@ -112,7 +138,7 @@ fn read_rows(conn: &Connection, order: &str, carved: &mut Carved) -> rusqlite::R
     while let Some(row) = found.next()? {
         match rows::record(row) {
             Some(record) => {
-                carved.peers.insert(record.key.clone(), record);
+                carved.shelf.keep(record);
             }
             None => carved.lost += 1,
         }
@@ -120,12 +146,16 @@ fn read_rows(conn: &Connection, order: &str, carved: &mut Carved) -> rusqlite::R
     Ok(())
 }
 
-/// Adds what is missing in a sound database.
-pub(super) fn complete(conn: &mut Connection, shelf: &Shelf) -> rusqlite::Result<()> {
+/// Adds what a sound database lacks, or knows only in an earlier state. Returns how many peers.
+pub(super) fn complete(conn: &mut Connection, shelf: &Shelf) -> rusqlite::Result<usize> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut peers = 0;
     for record in shelf.peers.values() {
-        if rows::saved(&tx, &record.key)?.is_none() {
+        let saved = rows::saved(&tx, &record.key)?;
+        let saved = saved.and_then(|text| serde_json::from_str(&text).ok());
+        if saved.is_none_or(|saved| is_later(record, &saved)) {
             rows::put(&tx, record, &rows::text(record))?;
+            peers += 1;
         }
     }
     if let Some(memory) = &shelf.memory
@@ -133,7 +163,8 @@ pub(super) fn complete(conn: &mut Connection, shelf: &Shelf) -> rusqlite::Result
     {
         rows::put_memory(&tx, &rows::text(memory))?;
     }
-    tx.commit()
+    tx.commit()?;
+    Ok(peers)
 }
 
 fn build(path: &Path, shelf: &Shelf) -> Result<(), StoreError> {
@@ -156,9 +187,10 @@ pub(super) fn is_text(path: &Path) -> Result<bool, StoreError> {
     File::open(path)
         .and_then(|file| file.take(16).read_to_end(&mut head))
         .map_err(StoreError::file("read", path))?;
-    Ok(head
-        .iter()
-        .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()))
+    Ok(!head.is_empty()
+        && head
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()))
 }
 
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
@@ -178,7 +210,7 @@ fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// How much of a database is searched for records: it is read into memory as a whole.
 const CARVED_BYTES_MAX: u64 = 1 << 30;
 
-const WAL: &str = "-wal";
+pub(super) const WAL: &str = "-wal";
 const SHM: &str = "-shm";
 const COPY: &str = ".salvage";
 const BUILDING: &str = ".rebuilding";

@@ -1,9 +1,7 @@
 //! The shape of the database and how older ones are brought to it. The shape itself is in
 //! `migrations/`, one file per version, each column with its meaning.
 
-use std::fs::OpenOptions;
-
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
 
 use crate::lock::WAIT_MAX;
 
@@ -32,6 +30,10 @@ pub(super) fn connect(path: &std::path::Path) -> rusqlite::Result<Connection> {
     // Never creates: a file of ours is made with the right permissions first.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
+    // SQLite opens what it may not write for reading alone.
+    if conn.is_readonly(MAIN_DB)? {
+        return Err(read_only());
+    }
     conn.busy_timeout(WAIT_MAX)?;
     // A foreign or damaged schema may name functions; run none of them.
     conn.pragma_update(None, "trusted_schema", false)?;
@@ -99,10 +101,8 @@ pub(super) fn flaw(conn: &Connection) -> rusqlite::Result<Option<String>> {
     }
     fits(conn)?;
     match conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
+        // The file itself may be written, or there would be no connection.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
-            if !may_write(conn) {
-                return Err(error);
-            }
             return Ok(Some("its header forbids to write".into()));
         }
         // Another process is writing, so one can.
@@ -122,10 +122,8 @@ pub(super) fn fits(conn: &Connection) -> rusqlite::Result<()> {
     conn.prepare("SELECT id, json FROM memory").map(drop)
 }
 
-fn may_write(conn: &Connection) -> bool {
-    let mut options = OpenOptions::new();
-    conn.path()
-        .is_some_and(|path| options.write(true).open(path).is_ok())
+fn read_only() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None)
 }
 
 /// 16 MiB, which a quick check goes through in some ten milliseconds: a start must not take longer
