@@ -17,7 +17,7 @@ use self::document::{Document, Flaw, VERSION};
 use crate::{
     Notice, PeerStore, Repairs, StoreError,
     carve::{Carved, carve},
-    durable,
+    durable::{self, Identity},
     lock::Lock,
     shelf::Shelf,
 };
@@ -42,6 +42,7 @@ pub(crate) struct JsonStore {
 /// the file again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stamp {
+    file: Identity,
     bytes: u64,
     modified: Option<SystemTime>,
 }
@@ -354,6 +355,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some(Stamp {
+        file: durable::number_of(&metadata),
         bytes: metadata.len(),
         modified: metadata.modified().ok(),
     })
