@@ -168,6 +168,26 @@ fn of_two_states_of_a_peer_the_later_is_put_back() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn the_log_of_a_database_that_was_replaced_is_never_played_onto_the_other() {
+    let (place, other) = (Place::new("sqlite"), Place::new("sqlite"));
+    place.fill(0..10);
+    other.fill(20..60);
+    let mut store = open(&place.url()).store;
+    store.commit(&saving((10..20).map(peer)), NOW).unwrap();
+    fs::rename(other.path(), place.path()).unwrap();
+    for n in (0..60).step_by(7) {
+        assert_eq!(store.get(&key(n)).unwrap(), Some(peer(n)));
+    }
+    assert_eq!(store.count().unwrap(), 60);
+    let notices = store.take_notices();
+    assert!(
+        matches!(notices[..], [Notice::Restored { peers: 20, .. }]),
+        "{notices:?}"
+    );
+}
+
 #[test]
 fn whom_we_forget_is_in_no_file_of_the_store() {
     for scheme in ["json", "sqlite"] {
