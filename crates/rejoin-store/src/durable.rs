@@ -179,7 +179,8 @@ pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn folder(path: &Path) -> &Path {
+/// The folder a file is in.
+pub(crate) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -12,6 +12,7 @@ mod notice;
 mod place;
 mod shelf;
 mod sqlite;
+mod wipe;
 pub mod writer;
 
 use std::fmt;
@@ -22,6 +23,7 @@ pub use error::{Retry, StoreError};
 pub use json::JSON_BYTES_MAX;
 pub use notice::{Notice, Repairs};
 pub use place::Place;
+pub use wipe::wipe;
 
 /// Where the memory lies between two runs.
 ///

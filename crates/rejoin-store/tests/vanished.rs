@@ -202,6 +202,28 @@ fn whom_we_forget_is_in_no_file_of_the_store() {
     }
 }
 
+#[test]
+fn a_wiped_store_leaves_no_file_behind_and_takes_no_other() {
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        place.fill(0..10);
+        fs::write(place.path(), [&[0; 9000][..], b"{\"key\""].concat()).unwrap();
+        drop(open(&place.url())); // sets the damaged one aside
+        fs::write(place.beside("-notes"), "of somebody else").unwrap();
+        let removed = rejoin_store::wipe(&place.url()).unwrap();
+        assert!(removed.len() >= 3, "{removed:?}");
+        let left = fs::read_dir(place.folder.path()).unwrap();
+        let left: Vec<_> = left.map(|file| file.unwrap().path()).collect();
+        assert_eq!(left, [place.beside("-notes")], "{scheme}");
+        assert_eq!(
+            rejoin_store::wipe(&place.url()).unwrap(),
+            Vec::<std::path::PathBuf>::new()
+        );
+        let path = place.path();
+        assert_eq!(open(&place.url()).notice, [Notice::Created { path }]);
+    }
+}
+
 fn files_with(place: &Place, text: &str) -> Vec<String> {
     let files = fs::read_dir(place.folder.path()).unwrap();
     files
