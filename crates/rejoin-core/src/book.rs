@@ -22,6 +22,7 @@ use crate::{
     links::Links,
     memory::{Memory, Secret},
     netgroup::Netgroup,
+    notes::Note,
     placement::{Placement, Slot, Teller},
     reach::Reach,
     record::{ADDRESSES_MAX, ConnectionKind, Control, PROTOCOLS_MAX, PeerRecord, Place, Pool},
@@ -554,6 +555,16 @@ impl Book {
             record.control.banned = None;
             true
         });
+    }
+
+    /// Writes down what the application wants remembered of a peer, who may be unknown so far.
+    pub fn note(&mut self, now: Time, key: &PeerKey, note: Note) {
+        let known = self.get(key).cloned();
+        let mut record = known.unwrap_or_else(|| PeerRecord::new(key.clone(), now));
+        if note.write(&mut record, now) {
+            self.entry(now, key).record = record;
+            self.unsaved.touch(now, key);
+        }
     }
 
     /// Changes what we ourselves noted about a peer; `change` says whether it did.

@@ -8,6 +8,7 @@ use crate::{
     decay::{Decayed, Penalty},
     key::PeerKey,
     memory::MemoryDelta,
+    notes,
     record::{ADDRESSES_MAX, AddressRecord, Evidence, PLACES_MAX, PeerRecord, merge_unknown},
 };
 
@@ -133,8 +134,7 @@ impl PeerDelta {
             (&saved, ours)
         };
         let mut merged = newer.clone();
-        merged.user_id = newer.user_id.clone().or(older.user_id.clone());
-        merged.display_name = newer.display_name.clone().or(older.display_name.clone());
+        notes::merge(&mut merged, newer, older);
         merged.public_key = newer.public_key.clone().or(older.public_key.clone());
         if newer.signed_record.is_none() || older.signed_seq > newer.signed_seq {
             merged.signed_record.clone_from(&older.signed_record);
@@ -169,12 +169,6 @@ impl PeerDelta {
             .flatten()
             .filter(|ban| ban.since > merged.control.decided)
             .max_by_key(|ban| ban.until);
-        for (name, note) in &older.metadata {
-            merged
-                .metadata
-                .entry(name.clone())
-                .or_insert_with(|| note.clone());
-        }
         merge_unknown(&mut merged.unknown, &older.unknown);
         merged
     }

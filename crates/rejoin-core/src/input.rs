@@ -6,6 +6,7 @@ use crate::{
     address::Address,
     directory::Directory,
     key::PeerKey,
+    notes::Note,
     output::{AskId, DialId},
     reach::{LocalNetwork, Scope},
     record::{ConnectionKind, PeerRecord, Severity},
@@ -318,6 +319,15 @@ pub enum Command {
     },
     /// Deal with it again, and hold nothing against it that it did lately.
     Unblock(PeerKey),
+    /// Write down what the application wants remembered of it. It may be unknown so far; pin it if it
+    /// must never be forgotten with its notes. A note there is no room for is left out: see
+    /// [`Note::check`].
+    Note {
+        /// Who.
+        peer: PeerKey,
+        /// What.
+        note: Note,
+    },
     /// Forget it.
     Forget(PeerKey),
     /// Apply the retention rules now.

@@ -22,6 +22,7 @@ pub mod key;
 mod links;
 pub mod memory;
 pub mod netgroup;
+pub mod notes;
 mod order;
 mod outage;
 pub mod output;
@@ -36,6 +37,7 @@ pub mod retention;
 mod rumours;
 mod scene;
 pub mod score;
+pub mod secret;
 pub mod signed;
 pub mod source;
 mod sources;
@@ -60,6 +62,7 @@ pub use input::{
 pub use key::{PeerKey, PeerKeyError};
 pub use memory::{Memory, MemoryDelta};
 pub use netgroup::Netgroup;
+pub use notes::{Note, NoteError};
 pub use output::{
     AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Reserve, Rumour, Timeout,
 };
@@ -67,6 +70,7 @@ pub use reach::{LocalNetwork, Scope};
 pub use record::{AddressRecord, Ban, ConnectionKind, Evidence, PeerRecord, Pool, Severity};
 pub use reputation::Consequence;
 pub use score::Explanation;
+pub use secret::{PeerSecret, SecretBytes};
 pub use signed::{Envelope, SignedPeer};
 pub use source::Source;
 pub use status::{DialTrace, Numbers, ReachStatus, RelayStatus, Status, TestStatus};

@@ -12,6 +12,7 @@ use crate::{
     decay::{Decayed, Penalty},
     key::PeerKey,
     reach::Scope,
+    secret::{self, PeerSecret},
     signed::Envelope,
     source::Source,
     text::{Blob, Text},
@@ -94,6 +95,13 @@ pub struct PeerRecord {
     /// The application's own notes, at most [`METADATA_BYTES_MAX`] bytes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<Text<64>, Text<4096>>,
+    /// What the application keeps of it that nobody else may read.
+    #[serde(default, skip_serializing_if = "secret::is_unwritten")]
+    pub secret: Option<PeerSecret>,
+    /// When the application last wrote something down: user id, display name, notes or secret. Of
+    /// two records the later one's hold.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub noted: Time,
     /// Fields a newer version wrote.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -315,6 +323,8 @@ impl PeerRecord {
             role: Role::default(),
             control: Control::default(),
             metadata: BTreeMap::new(),
+            secret: None,
+            noted: Time::default(),
             unknown: Unknown::new(),
         }
     }
@@ -425,6 +435,7 @@ impl PeerRecord {
         };
         clamp(&mut self.first_seen);
         clamp(&mut self.control.decided);
+        clamp(&mut self.noted);
         for time in [
             &mut self.last_seen,
             &mut self.last_connected,

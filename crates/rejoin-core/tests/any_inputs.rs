@@ -9,8 +9,8 @@ use common::*;
 use proptest::prelude::*;
 use rejoin_core::{
     AddressFailure, AskId, Command, Config, ConnectionKind, Deed, DialId, Direction, Directory,
-    Envelope, Failure, Identified, Input, Output, QuestionId, Rerouted, Scope, Severity,
-    SignedPeer, Snapshot, Source, Tested, Word, exchange,
+    Envelope, Failure, Identified, Input, Note, Output, QuestionId, Rerouted, Scope, SecretBytes,
+    Severity, SignedPeer, Snapshot, Source, Tested, Word, exchange,
 };
 
 #[derive(Clone, Debug)]
@@ -199,7 +199,7 @@ fn run(node: &mut Node, op: Op) {
         Op::Command(who, what) => {
             let peer = key(&name(who));
             let address = address(u16::from(who));
-            node.command(match what % 12 {
+            node.command(match what % 13 {
                 0 => Command::Connect {
                     peer: Some(peer),
                     addresses: vec![address],
@@ -230,6 +230,10 @@ fn run(node: &mut Node, op: Op) {
                 10 => Command::AddRelay {
                     relay: peer,
                     address,
+                },
+                11 => Command::Note {
+                    peer,
+                    note: Note::Secret(SecretBytes::new(vec![who; usize::from(who)])),
                 },
                 _ => Command::SetTarget(usize::from(who % 20)),
             });

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use rejoin_core::{Input, Output};
+use rejoin_core::{Command, Config, Input, Note, Output, SecretBytes, text::Text};
 
 #[test]
 fn mistake_05_what_happened_is_handed_out_within_five_seconds() {
@@ -116,4 +116,43 @@ fn increments_and_records_agree() {
             .iter()
             .any(|output| matches!(output, Output::Dial(_)))
     );
+}
+
+#[test]
+fn what_the_application_notes_is_saved_and_forgotten_with_the_peer() {
+    let mut node = Node::new(vec![]);
+    let secret = SecretBytes::new(b"swordfish".to_vec()).unwrap();
+    let note = |note| {
+        let peer = key("alice");
+        Command::Note { peer, note }
+    };
+    node.command(note(Note::Secret(Some(secret.clone()))));
+    node.command(note(Note::Metadata {
+        name: Text::new("met"),
+        text: Some(Text::new("in Ulm")),
+    }));
+    node.pass(SECOND * 5);
+    let saved = node.stored();
+    let alice = &saved.peers[0];
+    assert_eq!(alice.secret.as_ref().unwrap().open(), Some(&secret));
+    assert_eq!(&*alice.metadata[&Text::new("met")], "in Ulm");
+
+    node.command(note(Note::Secret(None)));
+    node.pass(SECOND * 5);
+    let again = Node::with(Config::default(), node.stored());
+    assert_eq!(again.record("alice").secret, None);
+
+    node.command(Command::Forget(key("alice")));
+    node.pass(SECOND * 5);
+    assert!(node.stored().peers.is_empty());
+}
+
+#[test]
+fn erasing_what_was_never_noted_makes_nobody_up() {
+    let mut node = Node::new(vec![]);
+    node.command(Command::Note {
+        peer: key("alice"),
+        note: Note::UserId(None),
+    });
+    assert!(node.engine.peer(&key("alice")).is_none());
 }

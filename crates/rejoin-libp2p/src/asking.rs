@@ -6,8 +6,8 @@ use std::{net::IpAddr, time::Duration};
 use libp2p::{Multiaddr, PeerId, identify, ping};
 use rejoin_core::{
     Address, AddressError, AskId, Choice, Command, Deed, DialTrace, Directory, Explanation,
-    Failure, Input, LocalNetwork, PeerKey, PeerRecord, Purpose, Severity, Source, Status, Tested,
-    retention::PruneReport,
+    Failure, Input, LocalNetwork, Note, NoteError, PeerKey, PeerRecord, Purpose, Severity, Source,
+    Status, Tested, retention::PruneReport,
 };
 
 use crate::{behaviour::Behaviour, gossip, way};
@@ -111,6 +111,18 @@ impl Behaviour {
     /// Deals with it again, and holds nothing against it that it did lately.
     pub fn unblock(&mut self, peer: PeerId) {
         self.command(Command::Unblock(peer.into()));
+    }
+
+    /// Writes down something of the application's own about this peer, or erases it. It shows in
+    /// [`Self::peer`], and goes wherever the memory goes; a secret only where that is sealed.
+    ///
+    /// # Errors
+    /// If there is no room for it. Nothing has changed then.
+    pub fn note(&mut self, peer: PeerId, note: Note) -> Result<(), NoteError> {
+        note.check(self.peer(peer))?;
+        let peer = peer.into();
+        self.command(Command::Note { peer, note });
+        Ok(())
     }
 
     /// Forgets this peer.

@@ -52,6 +52,7 @@ impl Engine {
                     .decide(now, &peer, |control| control.blocked_until = None);
                 self.book.forgive(now, &peer);
             }
+            Command::Note { peer, note } => self.book.note(now, &peer, note),
             Command::Forget(peer) => {
                 self.send_away(now, peer.clone(), DisconnectReason::Forgotten);
                 // Its connection may outlive the order to close it; it is nobody's from here on.
