@@ -113,6 +113,7 @@ pub(crate) fn is_later(a: &PeerRecord, b: &PeerRecord) -> bool {
     let touched = a.last_touched().cmp(&b.last_touched());
     touched
         .then_with(|| counted(a).total_cmp(&counted(b)))
+        .then_with(|| a.noted.cmp(&b.noted))
         .is_gt()
 }
 
