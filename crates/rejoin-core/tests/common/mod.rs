@@ -25,6 +25,8 @@ pub struct Node {
     pub commits: Vec<Changes>,
     pub events: Vec<Event>,
     pub others: Vec<Output>,
+    /// All it was told, but that time passes.
+    pub told: Vec<Input>,
     /// Whether commits are answered at once, and well.
     pub store_answers: bool,
 }
@@ -58,6 +60,7 @@ impl Node {
             commits: Vec::new(),
             events: Vec::new(),
             others: Vec::new(),
+            told: Vec::new(),
             store_answers: true,
         };
         node.tell(Input::Tick);
@@ -65,6 +68,9 @@ impl Node {
     }
 
     pub fn tell(&mut self, input: Input) {
+        if input != Input::Tick {
+            self.told.push(input.clone());
+        }
         self.engine.handle_input(self.now, input);
         while let Some(output) = self.engine.poll_output() {
             match output {
