@@ -54,7 +54,9 @@ impl Client {
                 let same = status["instance"].as_str() == Some(&client.note.instance);
                 Ok(same.then_some(client))
             }
-            Err(Failure::Refused(Refusal::Busy)) => Err(Refusal::Busy.into()),
+            Err(Failure::Refused(why @ (Refusal::Busy | Refusal::TooMany { .. }))) => {
+                Err(why.into())
+            }
             Err(Failure::TooSlow) => Err(Failure::TooSlow),
             Err(_) => Ok(None), // nobody is there, or somebody else
         }
@@ -113,13 +115,18 @@ impl Client {
         for (name, value) in query {
             request = request.query(name, value);
         }
-        answer(request.call())
+        // Not needed to look, but whoever shows it does not wait behind those who cannot.
+        answer(request.header("Authorization", self.token()).call())
     }
 
     fn post(&self, path: &str, body: Value) -> Result<Value, Failure> {
-        let token = format!("Bearer {}", self.note.token);
         let request = self.agent.post(self.url(path));
-        answer(request.header("Authorization", token).send_json(body))
+        let request = request.header("Authorization", self.token());
+        answer(request.send_json(body))
+    }
+
+    fn token(&self) -> String {
+        format!("Bearer {}", self.note.token)
     }
 
     fn url(&self, path: &str) -> String {

@@ -6,10 +6,10 @@ use std::{error::Error, time::Duration};
 use libp2p::{Multiaddr, PeerId, core::ConnectedPoint, swarm::DialError};
 use rejoin::Time;
 use rejoin_core::Address;
-use tokio::sync::oneshot;
 
 use crate::{
     answer::{Answer, ConnectAnswer},
+    api::Reply,
     refusal::Refusal,
 };
 
@@ -18,9 +18,6 @@ const WAIT_MAX: Duration = Duration::from_secs(8);
 
 /// Users waiting at once; each is one open request.
 const WAITING_MAX: usize = 32;
-
-/// Where an answer goes. Nobody may be there any more.
-pub type Reply = oneshot::Sender<Result<Answer, Refusal>>;
 
 /// Whom somebody waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +156,7 @@ mod tests {
     use std::io;
 
     use libp2p::core::{Endpoint, transport::PortUse};
+    use tokio::sync::oneshot;
 
     use super::*;
 

@@ -19,9 +19,10 @@ use tokio::sync::mpsc;
 
 use crate::{
     answer::NodeFacts,
-    api::{Ask, Door},
+    api::Ask,
     checkup::Router,
     connects::Connects,
+    door::Door,
     esteem,
     failure::Failure,
     identity,

@@ -10,6 +10,7 @@ mod connects;
 mod daemon;
 mod demo;
 mod diagnosis;
+mod door;
 mod esteem;
 mod failure;
 mod finding;

@@ -45,6 +45,15 @@ pub enum Refusal {
     /// The request was meant for somebody else.
     #[error("this host name is not ours; ask 127.0.0.1 or localhost")]
     WrongHost,
+    /// A page of another site asks.
+    #[error("a page of another site may not ask; open this node's own address instead")]
+    WrongOrigin,
+    /// More requests than one may send.
+    #[error("too many requests; wait {wait_s} s and send fewer")]
+    TooMany {
+        /// How long, in seconds.
+        wait_s: u64,
+    },
     /// There is no such page.
     #[error("there is nothing here; docs/json.md lists what there is")]
     NoSuchPage,

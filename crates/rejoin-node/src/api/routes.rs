@@ -9,7 +9,7 @@ use axum::{
         Path, Query as UrlQuery, State,
         rejection::{JsonRejection, QueryRejection},
     },
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -192,7 +192,7 @@ fn unreadable(why: String) -> Refusal {
 }
 
 /// A refusal as a response.
-pub fn refuse(refusal: Refusal) -> (StatusCode, Json<Refused>) {
+pub fn refuse(refusal: Refusal) -> impl IntoResponse + use<> {
     let status = match &refusal {
         Refusal::NoSuchPeer { .. } | Refusal::NoSuchPage => StatusCode::NOT_FOUND,
         Refusal::SeveralPeers { .. } => StatusCode::CONFLICT,
@@ -200,7 +200,12 @@ pub fn refuse(refusal: Refusal) -> (StatusCode, Json<Refused>) {
         Refusal::Unreadable { .. } => StatusCode::BAD_REQUEST,
         Refusal::Busy | Refusal::NotRunning => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::Forbidden => StatusCode::UNAUTHORIZED,
-        Refusal::WrongHost => StatusCode::FORBIDDEN,
+        Refusal::WrongHost | Refusal::WrongOrigin => StatusCode::FORBIDDEN,
+        Refusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
     };
-    (status, Json(refusal.into()))
+    let wait = match &refusal {
+        Refusal::TooMany { wait_s } => Some([(header::RETRY_AFTER, wait_s.to_string())]),
+        _ => None,
+    };
+    (status, wait, Json(Refused::from(refusal)))
 }

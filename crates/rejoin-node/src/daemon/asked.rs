@@ -8,8 +8,9 @@ use rejoin_libp2p::now;
 use super::Daemon;
 use crate::{
     answer::{Answer, ConnectAnswer, DoctorAnswer, NodeFacts},
+    api::Reply,
     checkup::{self, Checkup, Disk, Memory, NodeState, Running},
-    connects::{Awaited, Reply},
+    connects::Awaited,
     mind::{self, Mind},
     network,
     question::{Question, Target},

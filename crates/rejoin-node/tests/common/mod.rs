@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test file uses all of it")]
 
+pub mod api;
+
 use std::{
     cell::RefCell,
     collections::VecDeque,
