@@ -126,7 +126,7 @@ impl Client {
     }
 
     fn token(&self) -> String {
-        format!("Bearer {}", self.note.token)
+        format!("Bearer {}", self.note.token.reveal())
     }
 
     fn url(&self, path: &str) -> String {
@@ -173,6 +173,7 @@ fn quoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::note::Token;
 
     #[test]
     fn any_name_can_stand_in_a_path() {
@@ -188,7 +189,7 @@ mod tests {
         let note = Note {
             pid: 1,
             port,
-            token: "t".into(),
+            token: Token::draw().unwrap(),
             instance: "i".into(),
         };
         assert!(Client::reach(note).unwrap().is_none());

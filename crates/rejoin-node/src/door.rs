@@ -9,7 +9,7 @@ use crate::{
     api::{self, Ask},
     failure::Failure,
     folder::Folder,
-    note::{Note, random_hex},
+    note::{Note, Token, random_hex},
 };
 
 /// Where a node can be asked.
@@ -47,11 +47,11 @@ impl Door {
         let note = Note {
             pid: std::process::id(),
             port,
-            token: random_hex::<32>()?,
+            token: Token::draw()?,
             instance: random_hex::<8>()?,
         };
         note.write(folder)?;
-        let app = api::app(asks, port, &note.token);
+        let app = api::app(asks, port, note.token.reveal());
         let open = Open {
             folder: folder.clone(),
             task: tokio::spawn(api::callers::let_in(listener, app)),

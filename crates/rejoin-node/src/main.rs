@@ -10,6 +10,7 @@ mod connects;
 mod daemon;
 mod demo;
 mod diagnosis;
+mod discretion;
 mod door;
 mod esteem;
 mod failure;
@@ -39,6 +40,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    discretion::Discretion,
     print::{BAD, aside},
     settings::CommandLine,
 };
@@ -62,7 +64,7 @@ fn listen_to_log() {
     let colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(Discretion::of_this_user())
         .with_ansi(colours)
         .init();
 }

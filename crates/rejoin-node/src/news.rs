@@ -7,6 +7,7 @@ use rejoin::Time;
 use serde::Serialize;
 
 use crate::{
+    discretion::Discretion,
     naming::short,
     print::{BAD, DIM, GOOD, NAME, in_words},
 };
@@ -103,7 +104,7 @@ impl Printer {
     pub fn tell(self, news: &News, now: Time) {
         let text = match self {
             Self::Lines if matches!(news, News::Listening { local: true, .. }) => return,
-            Self::Lines => line(news),
+            Self::Lines => Discretion::of_this_user().at_home(&line(news)).into_owned(),
             Self::Json => {
                 let at = now.as_millis();
                 serde_json::to_string(&Dated { at, news }).unwrap_or_default()

@@ -1,6 +1,8 @@
 //! The note by which the command line finds a running node: `node.json` in the data folder, for the
 //! owner's eyes only. A node that was killed leaves it behind; whoever reads it has to make sure.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{failure::Failure, folder::Folder};
@@ -16,9 +18,34 @@ pub struct Note {
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// What changing calls must show.
-    pub token: String,
+    pub token: Token,
     /// Which start of the node this is.
     pub instance: String,
+}
+
+/// Who shows it may change things. It shows itself to nobody who does not ask for it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token(String);
+
+impl Token {
+    /// A new one.
+    ///
+    /// # Errors
+    /// If the system has no randomness to give.
+    pub fn draw() -> Result<Self, Failure> {
+        random_hex::<32>().map(Self)
+    }
+
+    /// What is to be shown.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
 }
 
 impl Note {
@@ -69,10 +96,11 @@ mod tests {
         let note = Note {
             pid: 1,
             port: 2,
-            token: random_hex::<32>().unwrap(),
+            token: Token::draw().unwrap(),
             instance: random_hex::<8>().unwrap(),
         };
-        assert_eq!(note.token.len(), 64);
+        assert_eq!(note.token.reveal().len(), 64);
+        assert!(!format!("{note:?}").contains(note.token.reveal()));
         note.write(&folder).unwrap();
         assert_eq!(Note::read(&folder).unwrap(), Some(note));
         Note::remove(&folder);

@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::{discretion::Discretion, failure::Failure};
 
 /// What stands out.
 pub const NAME: Style = Style::new().bold();
@@ -45,7 +45,8 @@ pub fn json(value: &Value) -> Result<(), Failure> {
 
 /// Tells the user something beside the result.
 pub fn aside(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    let discretion = Discretion::of_this_user();
+    let _ = writeln!(anstream::stderr().lock(), "{}", discretion.at_home(text));
 }
 
 /// A table without lines, as wide as its content. Columns in `right` are numbers.

@@ -54,7 +54,6 @@ const HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-#[derive(Debug)]
 struct Guard {
     hosts: [String; 2],
     token: String,

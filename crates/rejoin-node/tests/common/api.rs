@@ -16,7 +16,7 @@ pub struct Api {
     pub port: u16,
     token: String,
     pub node: Node,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Api {
@@ -26,6 +26,11 @@ impl Api {
         Self::of(home, node)
     }
 
+    /// Gives the node back, and the folder it lives in.
+    pub fn end(self) -> (Node, TempDir) {
+        (self.node, self.home)
+    }
+
     pub fn of(home: TempDir, node: Node) -> Self {
         let note = fs::read(node.data.join("node.json")).unwrap();
         let note: Value = serde_json::from_slice(&note).unwrap();
@@ -33,7 +38,7 @@ impl Api {
             port: u16::try_from(note["port"].as_u64().unwrap()).unwrap(),
             token: note["token"].as_str().unwrap().into(),
             node,
-            _home: home,
+            home,
         }
     }
 

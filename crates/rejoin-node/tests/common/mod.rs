@@ -42,6 +42,7 @@ pub struct Start {
     shell: Vec<String>,
     data: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Start {
@@ -56,6 +57,7 @@ impl Start {
             shell: Vec::new(),
             data: data.into(),
             arguments: Vec::new(),
+            environment: Vec::new(),
         };
         start.with("--listen", address)
     }
@@ -67,6 +69,11 @@ impl Start {
 
     pub fn flag(mut self, flag: &str) -> Self {
         self.arguments.push(flag.into());
+        self
+    }
+
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -84,6 +91,7 @@ impl Start {
             .args(["up", "--json", "--data"])
             .arg(&self.data)
             .args(&self.arguments)
+            .envs(self.environment)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
