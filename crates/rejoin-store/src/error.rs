@@ -8,6 +8,8 @@ use std::{
 
 use rusqlite::ErrorCode;
 
+use crate::KeyError;
+
 /// Why the store could not do what was asked. Whatever it is, what was saved before is still there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -62,6 +64,46 @@ pub enum StoreError {
         /// The limit.
         limit: usize,
     },
+    /// It is sealed as a whole, and there is no key. It has been left as it was.
+    #[error(
+        "{} is sealed, and no key was given; give the passphrase or key it was sealed with, or name \
+         another place",
+        path.display()
+    )]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key is not the one it was sealed with. It has been left as it was.
+    #[error(
+        "this is not the key to {}, which takes {takes}; give the right one, or name another place: \
+         without it nobody can read what is in there",
+        path.display()
+    )]
+    WrongKey {
+        /// The file.
+        path: PathBuf,
+        /// What kind of key it was sealed with.
+        takes: &'static str,
+    },
+    /// Another process has sealed it anew, or unsealed it.
+    #[error("{} was sealed anew by another process; open it again", path.display())]
+    Resealed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no seal whose key could be changed.
+    #[error("{} is not sealed; seal it first", path.display())]
+    NotSealed {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// The key is of no use.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The system gives us no random bytes, without which nothing can be sealed.
+    #[error("the system gives no random bytes: {0}; nothing was written, and it is tried again")]
+    NoChance(#[from] getrandom::Error),
     /// The operating system refused.
     #[error("cannot {doing} {}: {source}; {}", path.display(), remedy(source.kind()))]
     File {
@@ -97,8 +139,15 @@ impl StoreError {
     /// Whether the same call is worth making again.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Busy { .. } => Retry::Later,
-            Self::Url { .. } | Self::TooNew { .. } | Self::TooLarge { .. } => Retry::Never,
+            Self::Busy { .. } | Self::NoChance(_) => Retry::Later,
+            Self::Url { .. }
+            | Self::TooNew { .. }
+            | Self::TooLarge { .. }
+            | Self::Sealed { .. }
+            | Self::WrongKey { .. }
+            | Self::Resealed { .. }
+            | Self::NotSealed { .. }
+            | Self::Key(_) => Retry::Never,
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotADirectory
                 | io::ErrorKind::AlreadyExists

@@ -10,6 +10,8 @@ mod lock;
 mod memory;
 mod notice;
 mod place;
+#[allow(dead_code, reason = "the stores do not use all of it yet")]
+mod seal;
 mod shelf;
 mod sqlite;
 mod wipe;
@@ -23,6 +25,7 @@ pub use error::{Retry, StoreError};
 pub use json::JSON_BYTES_MAX;
 pub use notice::{Notice, Repairs};
 pub use place::Place;
+pub use seal::{KeyError, Mode, SealKey, Sealing};
 pub use wipe::wipe;
 
 /// Where the memory lies between two runs.

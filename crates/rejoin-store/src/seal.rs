@@ -1,0 +1,152 @@
+//! Sealing: what of a store only who has the key can read. Here is who may open it and what becomes
+//! of that; how a seal looks is in `header`, where the user's key comes from in `key`, what is
+//! written under a seal in `text`. Touches no disk but to read a key file.
+//!
+//! A store has one key of its own, drawn once. The user's key only wraps that one, so another
+//! passphrase means another wrapping and not another store.
+
+mod bytes;
+pub(crate) mod header;
+mod key;
+mod text;
+
+use std::{fmt, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::key::{KeyError, SealKey};
+use self::{
+    bytes::KeyBytes,
+    header::{COST, Chance, Header},
+    text::Keys,
+};
+use crate::StoreError;
+
+/// How a store is to be sealed, and with what.
+#[derive(Clone, Debug)]
+pub struct Sealing {
+    /// What is sealed.
+    pub mode: Mode,
+    /// What opens it.
+    pub key: SealKey,
+}
+
+/// What of a store is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Nothing. A secret is then not written at all.
+    Off,
+    /// The secrets of peers, so that everything else stays readable with any tool.
+    Secrets,
+    /// Everything but how many peers there are, of which rank, and how large their records are.
+    All,
+}
+
+/// The seal of one store, as far as we can open it.
+pub(crate) struct Seal {
+    header: Option<Header>,
+    /// `None` if there is no seal, or we have no key to it.
+    keys: Option<Keys>,
+}
+
+impl Seal {
+    /// No seal at all.
+    pub(crate) fn none() -> Self {
+        Self {
+            header: None,
+            keys: None,
+        }
+    }
+
+    /// Opens the store at `path` that has one of these seals; a sound store has at most one, a damaged
+    /// one may show older ones.
+    pub(crate) fn open(
+        headers: Vec<Header>,
+        sealing: Option<&Sealing>,
+        path: &Path,
+    ) -> Result<Self, StoreError> {
+        let Some(sealing) = sealing else {
+            if headers.iter().any(|header| header.mode == Mode::All) {
+                return Err(StoreError::Sealed { path: path.into() });
+            }
+            return Ok(Self {
+                header: headers.into_iter().next(),
+                keys: None,
+            });
+        };
+        let material = sealing.key.material(Some(path))?;
+        let Some(first) = headers.first() else {
+            return Ok(Self::none());
+        };
+        let takes = first.takes();
+        let opened = headers.into_iter().find_map(|header| {
+            let data_key = header.unwrap(&material)?;
+            Some(Self {
+                keys: Some(Keys::of(data_key)),
+                header: Some(header),
+            })
+        });
+        opened.ok_or_else(|| StoreError::WrongKey {
+            path: path.into(),
+            takes,
+        })
+    }
+
+    /// The seal of the same store as this sealing wants it: a new one where there was none, and the
+    /// same key of the store's own where there was.
+    pub(crate) fn made_anew(&self, sealing: &Sealing, path: &Path) -> Result<Self, StoreError> {
+        if sealing.mode == Mode::Off {
+            return Ok(Self::none());
+        }
+        let data_key = match &self.keys {
+            Some(keys) => keys.data_key(),
+            None => bytes::random_key()?,
+        };
+        let material = sealing.key.material(Some(path))?;
+        let chance = Chance {
+            salt: bytes::random()?,
+            nonce: bytes::random()?,
+        };
+        Ok(Self {
+            header: Some(Header::wrap(
+                sealing.mode,
+                &material,
+                COST,
+                &data_key,
+                chance,
+            )),
+            keys: Some(Keys::of(data_key)),
+        })
+    }
+
+    pub(crate) fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.header.as_ref().map_or(Mode::Off, |header| header.mode)
+    }
+
+    /// Whether a secret that is saved can be read again.
+    pub(crate) fn keeps_secrets(&self) -> bool {
+        self.keys.is_some()
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let opened = if self.keys.is_some() { ", opened" } else { "" };
+        write!(f, "Seal({:?}{opened})", self.mode())
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "unsealed",
+            Self::Secrets => "sealed in its secrets",
+            Self::All => "sealed as a whole",
+        })
+    }
+}
