@@ -23,6 +23,7 @@ pub enum Answer {
     Timeline(TimelineAnswer),
     Connect(ConnectAnswer),
     Done(DoneAnswer),
+    Import(ImportAnswer),
     Prune(PruneAnswer),
     Doctor(Box<DoctorAnswer>),
 }
@@ -190,6 +191,16 @@ pub struct DoneAnswer {
     pub done: String,
     /// When a block ends.
     pub until: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct ImportAnswer {
+    /// Peers told of.
+    pub told: usize,
+    /// Of these, strangers that found a place among the hearsay.
+    pub new: usize,
+    /// Of these, peers that were known before.
+    pub known: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

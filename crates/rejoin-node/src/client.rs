@@ -104,6 +104,7 @@ impl Client {
                 self.post("block", json!({ "peer": peer, "span_s": span_s }))
             }
             Question::Unblock(peer) => self.post("block", json!({ "peer": peer, "undo": true })),
+            Question::Import(peers) => self.post("import", json!({ "peers": peers })),
             Question::Prune { dry_run: true } => self.get("prune", &[]),
             Question::Prune { dry_run: false } => self.post("prune", json!({})),
         }

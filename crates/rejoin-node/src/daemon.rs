@@ -188,7 +188,10 @@ impl Daemon {
         let status = self.status();
         let facts = &self.facts;
         let folder = self.settings.place.folder.path().display();
-        tracing::info!("the node lives in {folder} and remembers in {}", facts.store);
+        tracing::info!(
+            "the node lives in {folder} and remembers in {}",
+            facts.store
+        );
         self.tell(News::Started(Box::new(Started {
             version: facts.version.clone(),
             peer_id: facts.peer_id.clone().unwrap_or_default(),

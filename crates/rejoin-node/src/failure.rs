@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use libp2p::identity::DecodingError;
 use rejoin_store::StoreError;
 
-use crate::{network::NetworkError, refusal::Refusal};
+use crate::{bundle::BundleError, network::NetworkError, refusal::Refusal};
 
 /// Why a command could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,17 @@ pub enum Failure {
         /// The system's answer.
         source: io::Error,
     },
+    /// A file of peers is of no use.
+    #[error("cannot take in {}: {source}", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: BundleError,
+    },
+    /// Nobody said that it is meant.
+    #[error("nothing was removed; say --yes to mean it")]
+    NotMeant,
     /// The running node is there, but does not answer in time.
     #[error(
         "the running node does not answer in time; if that goes on, stop it and start it again"

@@ -5,7 +5,7 @@ use libp2p::{PeerId, identity::Keypair};
 use crate::{failure::Failure, folder::Folder};
 
 /// The file's name. It holds the key in libp2p's protobuf encoding.
-const FILE: &str = "identity";
+pub const FILE: &str = "identity";
 
 /// The key in this folder, made now if there is none.
 ///

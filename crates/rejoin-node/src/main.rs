@@ -3,6 +3,7 @@
 
 mod answer;
 mod api;
+mod bundle;
 mod checkup;
 mod client;
 mod commands;
@@ -25,6 +26,7 @@ mod news;
 mod node;
 mod note;
 mod offline;
+mod outfile;
 mod ports;
 mod print;
 mod question;
@@ -32,6 +34,7 @@ mod refusal;
 mod relaying;
 mod settings;
 mod signals;
+mod signature;
 mod sources;
 
 use std::{io, process::ExitCode};

@@ -1,16 +1,20 @@
 //! What there is to ask: the memory of a running node, or one that lies in a store. Both answer
 //! through [`answer`], so a command does the same with and without a running node.
 
-use rejoin::{Choice, Command, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Status, Time};
-use rejoin_core::{retention::PruneReport, score};
+use std::collections::BTreeSet;
+
+use rejoin::{
+    Choice, Command, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Source, Status, Time,
+};
+use rejoin_core::{retention::PruneReport, score, text::Text};
 
 use crate::{
     answer::{
-        Answer, DialAnswer, DoneAnswer, NodeFacts, PeerAnswer, PeerRow, PeersAnswer, PruneAnswer,
-        StatusAnswer, TimelineAnswer, WhyAnswer,
+        Answer, DialAnswer, DoneAnswer, ImportAnswer, NodeFacts, PeerAnswer, PeerRow, PeersAnswer,
+        PruneAnswer, StatusAnswer, TimelineAnswer, WhyAnswer,
     },
     naming,
-    question::{LIMIT_MAX, Query, Question, Sort},
+    question::{Hearsay, IMPORT_MAX, LIMIT_MAX, Query, Question, Sort},
     refusal::Refusal,
 };
 
@@ -25,6 +29,7 @@ pub trait Mind {
     fn is_connected(&self, peer: &PeerKey) -> bool;
     fn prune_dry_run(&self) -> PruneReport;
     fn command(&mut self, command: Command);
+    fn hear(&mut self, source: Source, told: &Hearsay);
 }
 
 /// Answers what can be answered at once, out of the memory alone: everything but
@@ -76,6 +81,7 @@ pub fn answer(mind: &mut impl Mind, question: &Question, now: Time) -> Result<An
             decided(mind, key, "blocked", until, block)
         }
         Question::Unblock(name) => decide(mind, name, "unblocked", None, Command::Unblock)?,
+        Question::Import(told) => Answer::Import(import(mind, told)),
         Question::Prune { dry_run } => {
             let report = mind.prune_dry_run();
             if !dry_run {
@@ -94,6 +100,25 @@ pub fn find<'a>(mind: &'a impl Mind, name: &str) -> Result<&'a PeerRecord, Refus
     let key = naming::find(name, mind.peers().map(|record| &record.key))?;
     let record = mind.peers().find(|record| record.key == key);
     record.ok_or_else(|| Refusal::NoSuchPeer { given: name.into() })
+}
+
+fn import(mind: &mut impl Mind, told: &[Hearsay]) -> ImportAnswer {
+    let told = &told[..told.len().min(IMPORT_MAX)];
+    let named: BTreeSet<_> = told.iter().map(|hearsay| &hearsay.peer).collect();
+    let known = count_of(mind, &named);
+    for hearsay in told {
+        mind.hear(Source::Import(Text::new("rejoin")), hearsay);
+    }
+    ImportAnswer {
+        told: named.len(),
+        new: count_of(mind, &named) - known,
+        known,
+    }
+}
+
+fn count_of(mind: &impl Mind, named: &BTreeSet<&PeerKey>) -> usize {
+    let records = mind.peers();
+    records.filter(|record| named.contains(&record.key)).count()
 }
 
 fn full_name(text: &str) -> Option<PeerKey> {

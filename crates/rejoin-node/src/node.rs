@@ -17,6 +17,9 @@ pub fn ask(place: &Place, question: &Question) -> Result<Value, Failure> {
     if let Some(client) = running(place)? {
         return client.ask(question);
     }
+    if let Question::Import(_) = question {
+        Offline::create(place, now())?;
+    }
     let (offline, notices) = Offline::open(place, now())?;
     for notice in notices {
         print::aside(&notice.to_string());

@@ -3,7 +3,7 @@
 
 use rejoin::{
     Choice, Command, Config, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Snapshot,
-    Status, Time,
+    Source, Status, Time,
 };
 use rejoin_core::{Engine, Event, Input, Output, retention::PruneReport};
 use rejoin_store::{Notice, PeerStore, StoreError};
@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     identity,
     mind::{self, Mind},
-    question::Question,
+    question::{Hearsay, Question},
     settings::Place,
 };
 
@@ -30,6 +30,16 @@ pub struct Offline {
 const PAGE: usize = 1_000;
 
 impl Offline {
+    /// Makes the place where a memory is to be kept, if nothing was ever kept there.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub fn create(place: &Place, now: Time) -> Result<(), Failure> {
+        place.folder.create()?;
+        rejoin_store::open(&place.store, now)?.store.close()?;
+        Ok(())
+    }
+
     /// Reads the memory at this place, as of `now`, and says what was found wrong with it. A place
     /// where nothing was ever kept reads as empty, and is not created.
     ///
@@ -150,6 +160,15 @@ impl Mind for Offline {
 
     fn command(&mut self, command: Command) {
         self.engine.handle_input(self.now, Input::Command(command));
+    }
+
+    fn hear(&mut self, source: Source, told: &Hearsay) {
+        let heard = Input::Heard {
+            source,
+            teller: None,
+            peers: vec![(told.peer.clone(), told.addresses.clone())],
+        };
+        self.engine.handle_input(self.now, heard);
     }
 }
 

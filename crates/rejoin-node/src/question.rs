@@ -44,6 +44,8 @@ pub enum Question {
     },
     /// Deal with it again.
     Unblock(String),
+    /// Take in what a file says of others. It is hearsay.
+    Import(Vec<Hearsay>),
     /// Forget by the rules.
     Prune {
         /// Only say whom.
@@ -68,10 +70,24 @@ impl Question {
             | Self::Forget(_)
             | Self::Pin { .. }
             | Self::Block { .. }
+            | Self::Import(_)
             | Self::Unblock(_) => true,
         }
     }
 }
+
+/// A peer somebody tells of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hearsay {
+    /// Who.
+    pub peer: PeerKey,
+    /// Where it is said to live.
+    pub addresses: Vec<Address>,
+}
+
+/// Peers in one import at most: some tens of kilobytes of JSON, and as many as an engine takes from
+/// anybody at once.
+pub const IMPORT_MAX: usize = 50;
 
 /// Whom to connect to.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,7 +11,7 @@ use clap::{
 };
 use clap_complete::Shell;
 use etcetera::app_strategy::{AppStrategy, AppStrategyArgs, choose_native_strategy};
-use libp2p::Multiaddr;
+use libp2p::{Multiaddr, PeerId};
 use rejoin::Purpose;
 
 use crate::{
@@ -110,6 +110,12 @@ pub enum Command {
         #[arg(long)]
         undo: bool,
     },
+    /// Write whom this node knows to a signed file
+    Export(ExportArgs),
+    /// Take in a file that `export` wrote; all of it is hearsay until we meet the peers ourselves
+    Import(ImportArgs),
+    /// Remove everything remembered, for good
+    Wipe(WipeArgs),
     /// Forget by the rules
     Prune {
         /// Only say whom, and by which rule
@@ -145,6 +151,39 @@ pub struct PublishArgs {
     /// Include addresses on this machine and its networks, for a list that is not for everybody
     #[arg(long)]
     pub local: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// The file to write
+    #[arg(value_name = "FILE")]
+    pub out: PathBuf,
+    /// Leave out names, and of addresses all but the network: for those who study networks
+    #[arg(long)]
+    pub anonymous: bool,
+    /// Only peers this node has met itself
+    #[arg(long)]
+    pub proven: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    /// The file to read
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Only if it is signed by this peer
+    #[arg(long, value_name = "PEER_ID")]
+    pub signer: Option<PeerId>,
+}
+
+#[derive(Args, Debug)]
+pub struct WipeArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// The node's identity, too: it comes back under another name
+    #[arg(long)]
+    pub identity: bool,
 }
 
 /// One peer.

@@ -23,7 +23,7 @@ use tokio::{
 use super::Ask;
 use crate::{
     answer::Answer,
-    question::{Query, Question, Target},
+    question::{Hearsay, Query, Question, Target},
     refusal::{Refusal, Refused},
 };
 
@@ -36,6 +36,11 @@ type Body<T> = Result<Json<T>, JsonRejection>;
 #[derive(Deserialize)]
 struct To {
     to: String,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    peers: Vec<Hearsay>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +75,7 @@ pub fn all(asks: Asks) -> Router {
         .route("/timeline", get(timeline))
         .route("/doctor", get(doctor))
         .route("/prune", get(prune_dry_run).post(prune))
+        .route("/import", post(import))
         .route("/connect", post(connect))
         .route("/forget", post(forget))
         .route("/pin", post(pin))
@@ -120,6 +126,11 @@ async fn prune_dry_run(State(asks): State<Asks>) -> Response {
 
 async fn prune(State(asks): State<Asks>, how: Body<PruneHow>) -> Response {
     let question = read(how).map(|PruneHow { dry_run }| Question::Prune { dry_run });
+    put(asks, question).await
+}
+
+async fn import(State(asks): State<Asks>, told: Body<Told>) -> Response {
+    let question = read(told).map(|Told { peers }| Question::Import(peers));
     put(asks, question).await
 }
 

@@ -3,7 +3,9 @@
 mod block;
 mod connect;
 mod doctor;
+mod export;
 mod forget;
+mod import;
 mod peers;
 mod pin;
 mod prune;
@@ -11,6 +13,7 @@ mod publish;
 mod status;
 mod up;
 mod why;
+mod wipe;
 
 use std::process::ExitCode;
 
@@ -47,6 +50,9 @@ pub fn run(line: CommandLine) -> Result<ExitCode, Failure> {
         Command::Forget(who) => forget::run(&place.settle()?, who.peer, json)?,
         Command::Pin { who, undo } => pin::run(&place.settle()?, who.peer, undo, json)?,
         Command::Block { who, span, .. } => block::run(&place.settle()?, who.peer, span, json)?,
+        Command::Export(args) => export::run(&place.settle()?, &args, json)?,
+        Command::Import(args) => import::run(&place.settle()?, &args, json)?,
+        Command::Wipe(args) => wipe::run(&place.settle()?, &args, json)?,
         Command::Prune { dry_run } => prune::run(&place.settle()?, dry_run, json)?,
         Command::Doctor => return doctor::run(&place.settle()?, json),
         Command::Completions { shell } => {

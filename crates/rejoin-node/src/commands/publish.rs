@@ -1,11 +1,6 @@
 //! `rejoin peers publish`: a signed list of peers that any web host can serve.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use rejoin::{PeerRecord, Pool, Time};
 use rejoin_core::{Scope, Transport, score};
@@ -17,6 +12,7 @@ use crate::{
     identity,
     mind::Mind,
     offline::Offline,
+    outfile::{self, Readers},
     print::{self, NAME, count},
     settings::{Place, PublishArgs},
     sources::list::{Entry, Signed},
@@ -49,8 +45,12 @@ pub fn run(place: &Place, args: &PublishArgs, json: bool) -> Result<(), Failure>
         expires: (now + args.good_for).as_millis(),
         peers: select(memory.peers(), args.local, now),
     };
-    write(&args.out, signed.sign(&keypair).as_bytes())
-        .map_err(Failure::file("write", args.out.clone()))?;
+    // It is made to be read by a web server.
+    outfile::write(
+        &args.out,
+        signed.sign(&keypair).as_bytes(),
+        Readers::Everybody,
+    )?;
     let signer = keypair.public().to_peer_id();
     let peers = signed.peers.len();
     if json {
@@ -111,25 +111,6 @@ fn entry(record: &PeerRecord, local: bool) -> Option<Entry> {
     (!addresses.is_empty()).then_some(Entry { peer, addresses })
 }
 
-/// Whoever serves the file meanwhile sees all of the old list or all of the new one.
-fn write(out: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = match out.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    // It is made to be read by a web server.
-    #[cfg(unix)]
-    {
-        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        fs::set_permissions(file.path(), everybody)?;
-    }
-    file.persist(out).map_err(|error| error.error)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use rejoin::{PeerKey, Source};
@@ -171,21 +152,6 @@ mod tests {
         let mut record = met();
         record.addresses[0].address = "/ip4/192.168.1.7/tcp/1".parse().unwrap();
         assert_eq!(select([&record].into_iter(), true, NOW).len(), 1);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_file_can_be_served() {
-        use std::os::unix::fs::PermissionsExt;
-        let home = tempfile::tempdir().unwrap();
-        let out = home.path().join("peers.json");
-        write(&out, b"first").unwrap();
-        write(&out, b"second").unwrap();
-        assert_eq!(fs::read(&out).unwrap(), b"second");
-        assert_eq!(
-            fs::metadata(&out).unwrap().permissions().mode() & 0o777,
-            0o644
-        );
     }
 
     fn met() -> PeerRecord {

@@ -1,7 +1,9 @@
 //! What the node answers those who ask it: the command line, through the API.
 
 use libp2p::PeerId;
-use rejoin::{Choice, Command, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Status};
+use rejoin::{
+    Choice, Command, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Source, Status,
+};
 use rejoin_core::retention::PruneReport;
 use rejoin_libp2p::now;
 
@@ -13,7 +15,7 @@ use crate::{
     connects::Awaited,
     mind::{self, Mind},
     network,
-    question::{Question, Target},
+    question::{Hearsay, Question, Target},
     refusal::Refusal,
 };
 
@@ -162,5 +164,14 @@ impl Mind for Daemon {
 
     fn command(&mut self, command: Command) {
         self.memory().command(command);
+    }
+
+    fn hear(&mut self, source: Source, told: &Hearsay) {
+        let Some(peer) = told.peer.peer_id() else {
+            return; // nobody a libp2p node could dial
+        };
+        let addresses = told.addresses.iter().map(|it| it.to_string().parse());
+        let addresses: Vec<_> = addresses.filter_map(Result::ok).collect();
+        self.memory().heard(source, peer, addresses);
     }
 }

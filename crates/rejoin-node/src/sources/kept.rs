@@ -10,7 +10,7 @@ use super::list::{Expected, List};
 use crate::folder::Folder;
 
 /// The file's name.
-const FILE: &str = "lists.json";
+pub const FILE: &str = "lists.json";
 
 /// Eight lists of the largest size; URLs beyond are not kept.
 const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;

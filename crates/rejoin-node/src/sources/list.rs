@@ -2,13 +2,11 @@
 //! what we write ourselves. Fetching and publishing them is done elsewhere; docs/formats.md has the
 //! format field by field.
 
-use libp2p::{
-    Multiaddr, PeerId,
-    identity::{Keypair, PublicKey},
-    multiaddr::Protocol,
-};
+use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::signature::Signature;
 
 /// Two thousand addresses of a hundred characters, and the JSON around them.
 pub const LIST_BYTES_MAX: u64 = 256 * 1024;
@@ -17,7 +15,7 @@ pub const LIST_BYTES_MAX: u64 = 256 * 1024;
 pub const ADDRESSES_MAX: usize = 2_000;
 
 /// What the signature covers begins with this, so that it is never a signature of something else.
-const DOMAIN: &[u8] = b"rejoin-peer-list-v1:";
+const DOMAIN: &str = "rejoin-peer-list-v1:";
 
 /// What a signed list calls itself.
 const KIND: &str = "peer-list";
@@ -113,8 +111,8 @@ pub struct Entry {
 struct Envelope {
     rejoin: String,
     version: u32,
-    signer: String,
-    signature: String,
+    #[serde(flatten)]
+    signature: Signature,
     list: String,
 }
 
@@ -201,16 +199,11 @@ fn read_signed(json: Value, expected: Expected<'_>) -> Result<List, ListError> {
         return Err(ListError::TooNew { found });
     }
     let envelope: Envelope = serde_json::from_value(json).map_err(|_| ListError::Unreadable)?;
-    let found: PeerId = envelope
-        .signer
-        .parse()
-        .map_err(|_| ListError::BadSignature)?;
+    let found = envelope.signature.signer().ok_or(ListError::BadSignature)?;
     if expected.signer.is_some_and(|signer| signer != found) {
         return Err(ListError::OtherSigner { found });
     }
-    let key = key_in(&found).ok_or(ListError::BadSignature)?;
-    let signature = unhex(&envelope.signature).ok_or(ListError::BadSignature)?;
-    if !key.verify(&signed_bytes(&envelope.list), &signature) {
+    if !envelope.signature.fits(DOMAIN, &envelope.list) {
         return Err(ListError::BadSignature);
     }
     let signed: Signed = serde_json::from_str(&envelope.list).map_err(|_| ListError::Unreadable)?;
@@ -234,14 +227,10 @@ impl Signed {
     /// The file, signed.
     pub fn sign(&self, keypair: &Keypair) -> String {
         let list = serde_json::to_string(self).expect("text and numbers have a JSON");
-        let signature = keypair
-            .sign(&signed_bytes(&list))
-            .expect("an ed25519 key signs anything");
         let envelope = Envelope {
             rejoin: KIND.into(),
             version: VERSION,
-            signer: keypair.public().to_peer_id().to_string(),
-            signature: hex(&signature),
+            signature: Signature::of(DOMAIN, &list, keypair),
             list,
         };
         let mut text = serde_json::to_string_pretty(&envelope).expect("so has the envelope");
@@ -266,32 +255,10 @@ impl Entry {
     }
 }
 
-fn signed_bytes(list: &str) -> Vec<u8> {
-    [DOMAIN, list.as_bytes()].concat()
-}
-
-/// The name of an ed25519 key holds the key itself.
-fn key_in(peer: &PeerId) -> Option<PublicKey> {
-    PublicKey::try_decode_protobuf(peer.as_ref().digest()).ok()
-}
-
 /// An address that ends in its peer's name.
 fn named(text: &str) -> Option<Multiaddr> {
     let address: Multiaddr = text.parse().ok()?;
     matches!(address.iter().last(), Some(Protocol::P2p(_))).then_some(address)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    let pairs = (0..text.len()).step_by(2);
-    let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    pairs.map(byte).collect()
 }
 
 #[cfg(test)]

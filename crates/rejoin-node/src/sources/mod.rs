@@ -15,6 +15,7 @@ use libp2p::{Multiaddr, Swarm};
 use rejoin::{AskId, Directory, Failure};
 use tokio::task::JoinSet;
 
+pub use self::kept::FILE as LISTS;
 use self::{dns::Dns, rendezvous::Rendezvous, url::Fetcher};
 use crate::{
     network::Network,
