@@ -114,19 +114,31 @@ pub(crate) fn damaged_name(path: &Path, now: Time) -> Result<PathBuf, StoreError
 
 /// Whether another process, or we, have set this very file aside.
 pub(crate) fn is_set_aside(path: &Path, file: Identity) -> Result<bool, StoreError> {
+    for name in set_aside(path)? {
+        if identity(&name)? == Some(file) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Every file of this store that was set aside.
+pub(crate) fn set_aside(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let folder = folder(path);
     let failed = |error| StoreError::file("look into", folder)(error);
     let begins = beside(path, ".damaged-");
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let name = entry.map_err(failed)?.path();
         let ours = name
             .to_string_lossy()
             .starts_with(&*begins.to_string_lossy());
-        if ours && identity(&name)? == Some(file) {
-            return Ok(true);
+        if ours {
+            found.push(name);
         }
     }
-    Ok(false)
+    found.sort();
+    Ok(found)
 }
 
 /// What tells one file from another under the same name: device and number.

@@ -185,10 +185,21 @@ impl StoreError {
                 path,
                 waited: crate::lock::WAIT_MAX,
             },
-            _ => Self::Sqlite {
-                doing,
-                path,
-                source,
+            _ => match source {
+                // The only value of ours that may not be there to be saved is a random one.
+                rusqlite::Error::ToSqlConversionFailure(inner) => match inner.downcast() {
+                    Ok(error) => Self::NoChance(*error),
+                    Err(inner) => Self::Sqlite {
+                        doing,
+                        path,
+                        source: rusqlite::Error::ToSqlConversionFailure(inner),
+                    },
+                },
+                source => Self::Sqlite {
+                    doing,
+                    path,
+                    source,
+                },
             },
         }
     }

@@ -3,8 +3,10 @@
 //! the better place.
 
 mod document;
+mod sealing;
 
 use std::{
+    borrow::Cow,
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -15,10 +17,11 @@ use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
 
 use self::document::{Document, Flaw, VERSION};
 use crate::{
-    Notice, PeerStore, Repairs, StoreError,
+    Notice, PeerStore, Repairs, SealKey, StoreError,
     carve::{Carved, carve},
     durable::{self, Identity},
     lock::Lock,
+    seal::Seal,
     shelf::Shelf,
 };
 
@@ -31,11 +34,14 @@ pub(crate) struct JsonStore {
     /// What the file held when it last looked like `stamp`.
     document: Document,
     stamp: Option<Stamp>,
+    seal: Seal,
     /// The file was replaced, but its folder could not be flushed.
     unflushed: bool,
     now: Time,
     repairs: Repairs,
     notices: Vec<Notice>,
+    /// That secrets are not kept has been said once.
+    told_of_secrets: bool,
 }
 
 /// By what a file that has been replaced is recognised. Good enough for reads; a commit always reads
@@ -51,30 +57,43 @@ struct Stamp {
 enum Found {
     Nothing { existed: bool },
     Sound(Document),
+    OtherSeal,
     Foreign { why: &'static str },
     Damaged { why: String, carved: Carved },
 }
 
 impl JsonStore {
-    pub(crate) fn open(path: PathBuf, now: Time) -> Result<(Self, Vec<Notice>), StoreError> {
+    pub(crate) fn open(
+        path: PathBuf,
+        key: Option<&SealKey>,
+        now: Time,
+    ) -> Result<Self, StoreError> {
+        let path = durable::settle(path)?;
+        let headers = {
+            let _lock = Lock::take(&path)?;
+            sealing::headers(&path)?
+        };
         let mut store = Self {
-            path: durable::settle(path)?,
+            // Without the lock: a passphrase takes its time, and others wait only so long.
+            seal: Seal::open(headers, key, &path)?,
+            path,
             document: Document::default(),
             stamp: None,
             unflushed: false,
             now,
             repairs: Repairs::default(),
             notices: Vec::new(),
+            told_of_secrets: false,
         };
         let lock = Lock::take(&store.path)?;
         store.load(&lock)?;
-        let notices = store.take_notices();
-        Ok((store, notices))
+        Ok(store)
     }
 
     /// Takes in what the file holds, under the lock; if it is not a sound one, puts a sound one in its place.
     fn load(&mut self, _held: &Lock) -> Result<(), StoreError> {
-        match examine(&self.path)? {
+        match examine(&self.path, &self.seal)? {
+            Found::OtherSeal => return Err(self.resealed()),
             Found::Sound(document) if document.generation < self.document.generation => {
                 self.restore(document)?;
             }
@@ -125,11 +144,9 @@ impl JsonStore {
     }
 
     fn salvage(&mut self, why: String, carved: Carved) -> Result<(), StoreError> {
+        self.check_seal()?;
         let lost = carved.lost;
-        let mut document = Document {
-            shelf: carved.shelf,
-            ..Document::default()
-        };
+        let mut document = Document::of(carved.shelf);
         let salvaged = document.shelf.peers.len();
         self.complete(&mut document)?;
         let restored = document.shelf.peers.len() - salvaged;
@@ -148,13 +165,13 @@ impl JsonStore {
 
     /// Adds what the last good copy knows, and what we have held ourselves while the file was open.
     fn complete(&self, document: &mut Document) -> Result<usize, StoreError> {
-        let copy = last_good(&self.path)?.unwrap_or_default();
+        let copy = last_good(&self.path, &self.seal)?.unwrap_or_default();
         Ok(document.complete(copy) + document.complete(self.document.clone()))
     }
 
     fn put(&mut self, mut document: Document) -> Result<(), StoreError> {
         document.generation += 1;
-        self.write(&document, None)?;
+        self.write(&mut document, None)?;
         self.take_in(document);
         Ok(())
     }
@@ -174,8 +191,8 @@ impl JsonStore {
         Ok(kept)
     }
 
-    fn text(&self, document: &Document) -> Result<Vec<u8>, StoreError> {
-        let text = document.text();
+    fn text(&self, document: &mut Document) -> Result<Vec<u8>, StoreError> {
+        let text = document.text(&self.seal)?;
         if text.len() > JSON_BYTES_MAX {
             return Err(StoreError::TooLarge {
                 path: self.path.clone(),
@@ -188,14 +205,14 @@ impl JsonStore {
 
     /// Once the file has its new content the change stands, so nothing that fails after that is an
     /// error: whoever is told of one commits the same counts again.
-    fn write(&mut self, document: &Document, old: Option<&Path>) -> Result<(), StoreError> {
+    fn write(&mut self, document: &mut Document, old: Option<&Path>) -> Result<(), StoreError> {
         durable::replace(&self.path, &self.text(document)?, old)?;
         self.flush();
         Ok(())
     }
 
     /// As [`Self::write`], and none of it is left in the last good copy.
-    fn write_over(&mut self, document: &Document) -> Result<(), StoreError> {
+    fn write_over(&mut self, document: &mut Document) -> Result<(), StoreError> {
         let text = self.text(document)?;
         durable::replace(&self.path, &text, None)?;
         self.flush();
@@ -262,19 +279,24 @@ impl PeerStore for JsonStore {
         if changes.is_empty() {
             return Ok(());
         }
+        let writable = self.seal.writable(changes);
+        if matches!(writable, Cow::Owned(_)) && !self.told_of_secrets {
+            self.told_of_secrets = true;
+            self.notices.push(Notice::SecretsNotKept(self.path.clone()));
+        }
         let lock = Lock::take(&self.path)?;
         self.load(&lock)?;
         // A copy: what could not be written is not what is known.
         let mut document = self.document.clone();
-        if document.shelf.apply(changes, self.now) {
+        if document.shelf.apply(&writable, self.now) {
             document.generation += 1;
             // Until this is written, what we hold is not what the file holds.
             self.stamp = None;
             if changes.forgotten.is_empty() {
                 let old = durable::beside(&self.path, LAST_GOOD);
-                self.write(&document, Some(&old))?;
+                self.write(&mut document, Some(&old))?;
             } else {
-                self.write_over(&document)?;
+                self.write_over(&mut document)?;
             }
         } else if self.unflushed {
             self.flush();
@@ -297,7 +319,7 @@ impl PeerStore for JsonStore {
     }
 }
 
-fn examine(path: &Path) -> Result<Found, StoreError> {
+fn examine(path: &Path, seal: &Seal) -> Result<Found, StoreError> {
     let bytes = match read(path) {
         Ok(bytes) if bytes.is_empty() => return Ok(Found::Nothing { existed: true }),
         Ok(bytes) => bytes,
@@ -307,7 +329,7 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
         Err(error) => return Err(StoreError::file("read", path)(error)),
     };
     let damaged = |why| {
-        let carved = carve(&bytes);
+        let carved = carve(&bytes, seal);
         let nothing = carved.shelf.is_empty() && carved.lost == 0;
         Ok(match nothing && !document::names_itself(&bytes) {
             true => Found::Foreign { why: "no JSON" },
@@ -317,11 +339,12 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
     if bytes.len() > JSON_BYTES_MAX {
         return damaged(format!("longer than {JSON_BYTES_MAX} bytes"));
     }
-    match Document::parse(&bytes) {
+    match Document::parse(&bytes, seal) {
         Ok(document) => Ok(Found::Sound(document)),
         Err(Flaw::Foreign) => Ok(Found::Foreign {
             why: "JSON of another kind",
         }),
+        Err(Flaw::OtherSeal) => Ok(Found::OtherSeal),
         Err(Flaw::Damaged(why)) => damaged(why),
         Err(Flaw::TooNew(found)) => Err(StoreError::TooNew {
             path: path.to_owned(),
@@ -333,14 +356,11 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
 
 /// What the copy beside the file gives, if there is one. One that cannot be read just now may be the only
 /// one there is, so that is an error.
-fn last_good(path: &Path) -> Result<Option<Document>, StoreError> {
-    Ok(match examine(&durable::beside(path, LAST_GOOD))? {
+fn last_good(path: &Path, seal: &Seal) -> Result<Option<Document>, StoreError> {
+    Ok(match examine(&durable::beside(path, LAST_GOOD), seal)? {
         Found::Sound(document) => Some(document),
-        Found::Damaged { carved, .. } => Some(Document {
-            shelf: carved.shelf,
-            ..Document::default()
-        }),
-        Found::Nothing { .. } | Found::Foreign { .. } => None,
+        Found::Damaged { carved, .. } => Some(Document::of(carved.shelf)),
+        Found::Nothing { .. } | Found::Foreign { .. } | Found::OtherSeal => None,
     })
 }
 

@@ -10,7 +10,6 @@ mod lock;
 mod memory;
 mod notice;
 mod place;
-#[allow(dead_code, reason = "the stores do not use all of it yet")]
 mod seal;
 mod shelf;
 mod sqlite;
@@ -110,27 +109,87 @@ pub struct Opened {
 /// carried over, and the notices tell so.
 ///
 /// # Errors
-/// If `url` has another form, the place cannot be read or written at all, or the file was written by
-/// a newer version. The file is then left as it was.
+/// If `url` has another form, the place cannot be read or written at all, the file was written by a
+/// newer version, or all of it is sealed. The file is then left as it was.
 pub fn open(url: &str, now: Time) -> Result<Opened, StoreError> {
-    Ok(match url.parse()? {
-        Place::Memory => Opened {
-            store: Box::new(memory::MemoryStore::new(now)),
-            notice: Vec::new(),
-        },
+    open_with(url, None, now)
+}
+
+/// As [`open`], with the key to a sealed store, which is then sealed as `sealing` has it: a store that
+/// was not is, and one that was sealed in another way is converted. Where a copy in the open is left
+/// behind, a notice tells of it.
+///
+/// # Errors
+/// As [`open`], or if the key is of no use or not the one the store was sealed with.
+pub fn open_sealed(url: &str, sealing: &Sealing, now: Time) -> Result<Opened, StoreError> {
+    open_with(url, Some(sealing), now)
+}
+
+/// Has another key open a sealed store. What is in it stays as it is: only the store's own key is
+/// wrapped anew. A process that has the store open must open it again. Files set aside as damaged
+/// still open with the old key, which the notices tell.
+///
+/// # Errors
+/// As [`open_sealed`], or if the store is not sealed.
+pub fn rekey(
+    url: &str,
+    old: &SealKey,
+    new: &SealKey,
+    now: Time,
+) -> Result<Vec<Notice>, StoreError> {
+    match url.parse()? {
+        Place::Memory => Err(StoreError::NotSealed { path: url.into() }),
         Place::Json(path) => {
-            let (store, notice) = json::JsonStore::open(path, now)?;
-            Opened {
-                store: Box::new(store),
-                notice,
+            let mut store = json::JsonStore::open(path.clone(), Some(old), now)?;
+            if store.mode() == Mode::Off {
+                return Err(StoreError::NotSealed { path });
             }
+            store.reseal(store.mode(), new)?;
+            Ok(store.take_notices())
         }
         Place::Sqlite(path) => {
-            let (store, notice) = sqlite::SqliteStore::open(path, now)?;
-            Opened {
-                store: Box::new(store),
-                notice,
+            let mut store = sqlite::SqliteStore::open(path.clone(), Some(old), now)?;
+            if store.mode() == Mode::Off {
+                return Err(StoreError::NotSealed { path });
             }
+            store.reseal(store.mode(), new)?;
+            let notices = store.take_notices();
+            Box::new(store).close()?;
+            Ok(notices)
+        }
+    }
+}
+
+fn open_with(url: &str, sealing: Option<&Sealing>, now: Time) -> Result<Opened, StoreError> {
+    let key = sealing.map(|sealing| &sealing.key);
+    Ok(match url.parse()? {
+        Place::Memory => Opened::of(memory::MemoryStore::new(now)),
+        Place::Json(path) => {
+            let mut store = json::JsonStore::open(path, key, now)?;
+            if let Some(Sealing { mode, key }) = sealing
+                && *mode != store.mode()
+            {
+                store.reseal(*mode, key)?;
+            }
+            Opened::of(store)
+        }
+        Place::Sqlite(path) => {
+            let mut store = sqlite::SqliteStore::open(path, key, now)?;
+            if let Some(Sealing { mode, key }) = sealing
+                && *mode != store.mode()
+            {
+                store.reseal(*mode, key)?;
+            }
+            Opened::of(store)
         }
     })
+}
+
+impl Opened {
+    fn of(mut store: impl PeerStore + Send + 'static) -> Self {
+        Self {
+            notice: store.take_notices(),
+            store: Box::new(store),
+        }
+    }
 }

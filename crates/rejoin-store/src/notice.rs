@@ -4,6 +4,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use rejoin_core::{PeerRecord, Time};
 
+use crate::Mode;
+
 /// Something the user should know, though the store works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,6 +67,27 @@ pub enum Notice {
         /// What the system said.
         why: String,
     },
+    /// The store is sealed in another way than before.
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// How it was sealed.
+        from: Mode,
+        /// How it is sealed now.
+        to: Mode,
+        /// How many peers are in it.
+        peers: usize,
+        /// How many could not be read, and were left out.
+        lost: usize,
+    },
+    /// What is sealed now is still to be found in these files as it was before.
+    InTheOpen {
+        /// The files.
+        paths: Vec<PathBuf>,
+    },
+    /// The secrets of peers end with this run: the store, this file, is not sealed, or was opened
+    /// without its key.
+    SecretsNotKept(PathBuf),
     /// Values that made no sense were put right.
     Mended {
         /// How many.
@@ -119,6 +142,33 @@ impl fmt::Display for Notice {
             Self::Remains { path, why } => write!(
                 f,
                 "what was forgotten is still in {}, remove that file: {why}",
+                path.display()
+            ),
+            Self::Sealed {
+                path,
+                from,
+                to,
+                peers,
+                lost,
+            } => {
+                let path = path.display();
+                write!(f, "{path} was {from} and is now {to}, with {peers} peers")?;
+                match lost {
+                    0 => Ok(()),
+                    lost => write!(f, "; {lost} that could not be read are not in it any more"),
+                }
+            }
+            Self::InTheOpen { paths } => {
+                f.write_str("as it was before it was sealed, the memory is still to be found in")?;
+                for path in paths {
+                    write!(f, " {}", path.display())?;
+                }
+                f.write_str("; close other programs that use it, and remove damaged ones you no longer need")
+            }
+            Self::SecretsNotKept(path) => write!(
+                f,
+                "the secrets of peers are forgotten when this run ends: {} is not sealed, or was \
+                 opened without its key",
                 path.display()
             ),
             Self::Mended { values, ahead } if ahead.is_zero() => {

@@ -10,11 +10,13 @@ pub(crate) mod header;
 mod key;
 mod text;
 
-use std::{fmt, path::Path};
+use std::{borrow::Cow, fmt, path::Path};
 
+use rejoin_core::{Changes, PeerDelta, PeerSecret};
 use serde::{Deserialize, Serialize};
 
 pub use self::key::{KeyError, SealKey};
+pub(crate) use self::text::{is_envelope, json};
 use self::{
     bytes::KeyBytes,
     header::{COST, Chance, Header},
@@ -63,10 +65,10 @@ impl Seal {
     /// one may show older ones.
     pub(crate) fn open(
         headers: Vec<Header>,
-        sealing: Option<&Sealing>,
+        key: Option<&SealKey>,
         path: &Path,
     ) -> Result<Self, StoreError> {
-        let Some(sealing) = sealing else {
+        let Some(key) = key else {
             if headers.iter().any(|header| header.mode == Mode::All) {
                 return Err(StoreError::Sealed { path: path.into() });
             }
@@ -75,7 +77,7 @@ impl Seal {
                 keys: None,
             });
         };
-        let material = sealing.key.material(Some(path))?;
+        let material = key.material(Some(path))?;
         let Some(first) = headers.first() else {
             return Ok(Self::none());
         };
@@ -93,29 +95,28 @@ impl Seal {
         })
     }
 
-    /// The seal of the same store as this sealing wants it: a new one where there was none, and the
-    /// same key of the store's own where there was.
-    pub(crate) fn made_anew(&self, sealing: &Sealing, path: &Path) -> Result<Self, StoreError> {
-        if sealing.mode == Mode::Off {
+    /// Another seal for the same store: with a new key of the store's own where there was none, and with
+    /// the same one where there was.
+    pub(crate) fn made_anew(
+        &self,
+        mode: Mode,
+        key: &SealKey,
+        path: &Path,
+    ) -> Result<Self, StoreError> {
+        if mode == Mode::Off {
             return Ok(Self::none());
         }
         let data_key = match &self.keys {
             Some(keys) => keys.data_key(),
             None => bytes::random_key()?,
         };
-        let material = sealing.key.material(Some(path))?;
+        let material = key.material(Some(path))?;
         let chance = Chance {
             salt: bytes::random()?,
             nonce: bytes::random()?,
         };
         Ok(Self {
-            header: Some(Header::wrap(
-                sealing.mode,
-                &material,
-                COST,
-                &data_key,
-                chance,
-            )),
+            header: Some(Header::wrap(mode, &material, COST, &data_key, chance)),
             keys: Some(Keys::of(data_key)),
         })
     }
@@ -128,9 +129,22 @@ impl Seal {
         self.header.as_ref().map_or(Mode::Off, |header| header.mode)
     }
 
-    /// Whether a secret that is saved can be read again.
-    pub(crate) fn keeps_secrets(&self) -> bool {
-        self.keys.is_some()
+    /// Whether everything is sealed.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.mode() == Mode::All
+    }
+
+    /// These changes without the secrets that could not be sealed; borrowed if there are none.
+    pub(crate) fn writable<'a>(&self, changes: &'a Changes) -> Cow<'a, Changes> {
+        let is_open = |delta: &PeerDelta| matches!(delta.record.secret, Some(PeerSecret::Open(_)));
+        if self.keys.is_some() || !changes.peers.iter().any(is_open) {
+            return Cow::Borrowed(changes);
+        }
+        let mut writable = changes.clone();
+        for delta in writable.peers.iter_mut().filter(|delta| is_open(delta)) {
+            delta.record.secret = None;
+        }
+        Cow::Owned(writable)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `sqlite:` store: the default. Many processes may share the file; a commit costs as much as it
 //! changes, and the best peers are read off an index. What its rows look like is in `rows`, its
-//! shape in `schema`, how it is opened in `opening`, what happens after damage in `salvage`.
+//! shape in `schema`, how it is opened in `opening`, what happens after damage in `salvage`, how it is
+//! sealed in `sealing`.
 //!
 //! Writers take turns by [`Lock`], not only by SQLite's own locks: a database that is being replaced has
 //! nothing left that its writers could be told by.
@@ -10,17 +11,19 @@ mod opening;
 mod rows;
 mod salvage;
 mod schema;
+mod sealing;
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
 use rusqlite::{Connection, Params, TransactionBehavior};
 
 use self::{last_good::LastGood, opening::is_damage};
 use crate::{
-    Notice, PeerStore, Repairs, StoreError,
+    Notice, PeerStore, Repairs, SealKey, StoreError,
     durable::{self, Identity},
     lock::Lock,
+    seal::Seal,
     shelf::merge,
 };
 
@@ -31,27 +34,46 @@ pub(crate) struct SqliteStore {
     /// Which file `conn` has open, as another process may have put a new one in its place; `None` if
     /// `conn` stands for nothing, since a rebuild has failed half-way.
     file: Option<Identity>,
+    seal: Seal,
     last_good: LastGood,
     now: Time,
     repairs: Repairs,
     notices: Vec<Notice>,
+    /// That secrets are not kept has been said once.
+    told_of_secrets: bool,
 }
 
 impl SqliteStore {
-    pub(crate) fn open(path: PathBuf, now: Time) -> Result<(Self, Vec<Notice>), StoreError> {
+    pub(crate) fn open(
+        path: PathBuf,
+        key: Option<&SealKey>,
+        now: Time,
+    ) -> Result<Self, StoreError> {
         let path = durable::settle(path)?;
         let lock = Lock::take(&path)?;
-        let (conn, notices) = opening::open_sound(&path, now, &lock)?;
-        let store = Self {
+        salvage::finish(&path)?;
+        let headers = sealing::headers(&path)?;
+        // A passphrase takes its time, and others wait only so long.
+        let lock = headers.is_empty().then_some(lock);
+        let seal = Seal::open(headers, key, &path)?;
+        let lock = lock.map_or_else(|| Lock::take(&path), Ok)?;
+        let (conn, notices) = opening::open_sound(&path, now, &seal, &lock)?;
+        Ok(Self {
             file: durable::identity(&path)?,
             last_good: LastGood::of(&path),
             path,
             conn,
+            seal,
             now,
             repairs: Repairs::default(),
-            notices: Vec::new(),
-        };
-        Ok((store, notices))
+            notices,
+            told_of_secrets: false,
+        })
+    }
+
+    fn resealed(&self) -> StoreError {
+        let path = self.path.clone();
+        StoreError::Resealed { path }
     }
 
     /// Whether the file we have open is the one that others see, with something in it.
@@ -69,7 +91,7 @@ impl SqliteStore {
         // One that we have set aside ourselves was rebuilt, and all of it is in the new one.
         let held = match self.file {
             Some(file) if !durable::is_set_aside(&self.path, file)? => {
-                Some(salvage::still_held(&self.conn, &self.path)?)
+                Some(salvage::still_held(&self.conn, &self.seal, &self.path)?)
             }
             _ => None,
         };
@@ -79,7 +101,11 @@ impl SqliteStore {
         }
         self.reopen(lock)?;
         let Some(held) = held else { return Ok(()) };
-        let peers = salvage::complete(&mut self.conn, &held)
+        let failed = StoreError::sqlite("restore", &self.path);
+        if !rows::has_seal(&self.conn, &self.seal).map_err(failed)? {
+            return Err(self.resealed());
+        }
+        let peers = salvage::complete(&mut self.conn, &self.seal, &held)
             .map_err(StoreError::sqlite("restore", &self.path))?;
         if peers > 0 {
             let path = self.path.clone();
@@ -98,7 +124,7 @@ impl SqliteStore {
     }
 
     fn reopen(&mut self, lock: &Lock) -> Result<(), StoreError> {
-        let (conn, notices) = opening::open_sound(&self.path, self.now, lock)?;
+        let (conn, notices) = opening::open_sound(&self.path, self.now, &self.seal, lock)?;
         self.file = durable::identity(&self.path)?;
         self.conn = conn;
         self.notices.extend(notices);
@@ -114,6 +140,10 @@ impl SqliteStore {
             let lock = Lock::take(&self.path)?;
             self.attach(&lock)?;
         }
+        let mut work = |store: &mut Self| match rows::has_seal(&store.conn, &store.seal)? {
+            true => work(store).map(Some),
+            false => Ok(None),
+        };
         let result = match work(self) {
             Err(error) if is_damage(&error) => {
                 let lock = Lock::take(&self.path)?;
@@ -121,7 +151,9 @@ impl SqliteStore {
             }
             result => result,
         };
-        result.map_err(StoreError::sqlite("read", &self.path))
+        result
+            .map_err(StoreError::sqlite("read", &self.path))?
+            .ok_or_else(|| self.resealed())
     }
 
     /// Does the work that met damage once more over a new connection, and if that does not help, once
@@ -138,7 +170,7 @@ impl SqliteStore {
             result => return Ok(result),
         };
         self.let_go()?;
-        let notice = opening::replace(&self.path, error.to_string(), self.now)?;
+        let notice = opening::replace(&self.path, error.to_string(), self.now, &self.seal)?;
         self.notices.push(notice);
         self.reopen(lock)?;
         Ok(work(self))
@@ -161,13 +193,10 @@ impl SqliteStore {
 
     fn forget_in_copies(&mut self, forgotten: &[PeerKey]) {
         // The log still has the pages of before.
-        let log = self
-            .conn
-            .pragma_update_and_check(None, "wal_checkpoint", "truncate", |_| Ok(()));
-        if let Err(error) = log {
+        if let Err(error) = self.cut_log() {
             tracing::debug!(%error, "the log keeps what was forgotten for a while");
         }
-        if let Err(error) = last_good::forget(&self.path, forgotten) {
+        if let Err(error) = last_good::forget(&self.path, &self.seal, forgotten) {
             self.notices.push(Notice::Remains {
                 path: last_good::place(&self.path),
                 why: error.to_string(),
@@ -188,7 +217,7 @@ impl SqliteStore {
         while into.len() < limit
             && let Some(row) = found.next()?
         {
-            match rows::record(row) {
+            match rows::record(row, &self.seal) {
                 Some(mut record) => {
                     self.repairs.note(&record, self.now);
                     self.repairs.values += record.sanitise(self.now);
@@ -205,12 +234,12 @@ impl PeerStore for SqliteStore {
     fn memory(&mut self) -> Result<Option<Memory>, StoreError> {
         let text = self.read(|store| rows::saved_memory(&store.conn))?;
         let Some(text) = text else { return Ok(None) };
-        match serde_json::from_str::<Memory>(&text) {
-            Ok(mut memory) => {
+        match self.seal.memory(&text) {
+            Some(mut memory) => {
                 self.repairs.values += usize::from(memory.survival.sanitise());
                 Ok(Some(memory))
             }
-            Err(_) => {
+            None => {
                 self.repairs.unreadable += 1;
                 Ok(None)
             }
@@ -232,7 +261,7 @@ impl PeerStore for SqliteStore {
             let mut found = Vec::new();
             store.records(
                 "SELECT key, record FROM peers WHERE key = ?1",
-                [key.as_bytes()],
+                [store.seal.row_key(key)],
                 1,
                 &mut found,
             )?;
@@ -248,7 +277,7 @@ impl PeerStore for SqliteStore {
         self.read(|store| {
             let mut page = Vec::new();
             // No key is empty, so everything lies behind the empty one.
-            let after = after.map_or(&[][..], PeerKey::as_bytes);
+            let after = after.map_or_else(Cow::default, |key| store.seal.row_key(key));
             store.records(
                 "SELECT key, record FROM peers WHERE key > ?1 ORDER BY key",
                 [after],
@@ -273,14 +302,22 @@ impl PeerStore for SqliteStore {
         if changes.is_empty() {
             return Ok(());
         }
+        let writable = self.seal.writable(changes);
+        if matches!(writable, Cow::Owned(_)) && !self.told_of_secrets {
+            self.told_of_secrets = true;
+            self.notices.push(Notice::SecretsNotKept(self.path.clone()));
+        }
         let lock = Lock::take(&self.path)?;
         self.attach(&lock)?;
-        let mut work = |store: &mut Self| commit(&mut store.conn, changes, store.now);
+        let mut work =
+            |store: &mut Self| commit(&mut store.conn, &store.seal, &writable, store.now);
         let result = match work(self) {
             Err(error) if is_damage(&error) => self.mend(&lock, &mut work)?,
             result => result,
         };
-        let effect = result.map_err(StoreError::sqlite("save to", &self.path))?;
+        let effect = result
+            .map_err(StoreError::sqlite("save to", &self.path))?
+            .ok_or_else(|| self.resealed())?;
         self.committed(effect, &changes.forgotten, &lock);
         Ok(())
     }
@@ -312,45 +349,43 @@ struct Effect {
     forgot: bool,
 }
 
-fn commit(conn: &mut Connection, changes: &Changes, now: Time) -> rusqlite::Result<Effect> {
+/// `None` if the database is no longer sealed as we know it; then nothing has changed.
+fn commit(
+    conn: &mut Connection,
+    seal: &Seal,
+    changes: &Changes,
+    now: Time,
+) -> rusqlite::Result<Option<Effect>> {
     let mut effect = Effect::default();
     // Immediate: what is read here is still true when it is written.
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if !rows::has_seal(&tx, seal)? {
+        return Ok(None);
+    }
     for delta in &changes.peers {
-        let saved = rows::saved(&tx, &delta.record.key)?;
-        let known = saved
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok());
-        let mut known: Option<PeerRecord> = known;
+        let key = &delta.record.key;
+        let saved = rows::saved(&tx, seal, key)?;
+        let known = saved.as_deref().and_then(|text| seal.record(text));
+        let mut known = known.filter(|known| known.key == *key);
         if let Some(record) = &mut known {
             record.sanitise(now);
         }
         let merged = merge(delta, known, now);
-        let text = rows::text(&merged);
-        if saved.as_ref() != Some(&text) {
-            rows::put(&tx, &merged, &text)?;
-            effect.wrote = true;
-        }
+        effect.wrote |= rows::put(&tx, seal, &merged, saved.as_deref())?;
     }
     for key in &changes.forgotten {
-        effect.forgot |= rows::remove(&tx, key)?;
+        effect.forgot |= rows::remove(&tx, seal, key)?;
     }
     effect.wrote |= effect.forgot;
     if let Some(delta) = &changes.memory {
         let saved = rows::saved_memory(&tx)?;
-        let known = saved
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok());
+        let known = saved.as_deref().and_then(|text| seal.memory(text));
         let mut merged = delta.onto(known);
         merged.survival.sanitise();
-        let text = rows::text(&merged);
-        if saved.as_ref() != Some(&text) {
-            rows::put_memory(&tx, &text)?;
-            effect.wrote = true;
-        }
+        effect.wrote |= rows::put_memory(&tx, seal, &merged, saved.as_deref())?;
     }
     tx.commit()?;
-    Ok(effect)
+    Ok(Some(effect))
 }
 
 const ANCHORS: &str = "SELECT key, record FROM peers WHERE anchor = 1 ORDER BY rank DESC, key";

@@ -15,11 +15,11 @@ fn a_file_of_a_newer_version_is_left_untouched() {
         place.fill(0..3);
         if scheme == "json" {
             let text = fs::read_to_string(place.path()).unwrap();
-            let newer = text.replace("\"version\": 1", "\"version\": 2");
+            let newer = text.replace("\"version\": 2", "\"version\": 3");
             fs::write(place.path(), newer).unwrap();
         } else {
             let theirs = rusqlite::Connection::open(place.path()).unwrap();
-            theirs.pragma_update(None, "user_version", 2).unwrap();
+            theirs.pragma_update(None, "user_version", 3).unwrap();
             theirs.close().unwrap();
         }
         let before = fs::read(place.path()).unwrap();
@@ -28,8 +28,8 @@ fn a_file_of_a_newer_version_is_left_untouched() {
             matches!(
                 error,
                 StoreError::TooNew {
-                    found: 2,
-                    known: 1,
+                    found: 3,
+                    known: 2,
                     ..
                 }
             ),

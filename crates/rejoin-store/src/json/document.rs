@@ -1,21 +1,24 @@
 //! The text of a `json:` file: read strictly, and written for people to read. Touches no disk.
 
-use std::fmt;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use rejoin_core::{Memory, PeerRecord, record::Unknown};
+use rejoin_core::{Memory, PeerKey, PeerRecord, PeerSecret, record::Unknown};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use crate::shelf::Shelf;
+use crate::{
+    seal::{self, Mode, Seal, header::Header},
+    shelf::Shelf,
+};
 
 /// What the file says it is.
 const KIND: &str = "peers";
 
 /// The version written here, and the newest that can be read.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What is in the file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,8 +26,17 @@ pub(crate) struct Document {
     /// How often the file had been written: tells an older copy from a newer state.
     pub(crate) generation: u64,
     pub(crate) shelf: Shelf,
+    /// What of it is sealed, as it stands in the file.
+    written: Written,
     /// Fields beside ours. We hand them back.
     pub(crate) unknown: Unknown,
+}
+
+/// Texts in which something is sealed, so that what has not changed is not sealed anew.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Written {
+    memory: Option<String>,
+    peers: BTreeMap<PeerKey, String>,
 }
 
 /// Why some bytes are no document.
@@ -34,44 +46,51 @@ pub(crate) enum Flaw {
     Foreign,
     /// Ours, but of a later version.
     TooNew(u32),
+    /// Sealed in another way than expected.
+    OtherSeal,
     /// Not readable as a whole, for this reason.
     Damaged(String),
 }
 
 impl Document {
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let outline =
-            serde_json::from_slice::<Outline<'_>>(bytes).map_err(
-                |error| match announced_version(bytes) {
-                    Some(version) if version > VERSION => Flaw::TooNew(version),
-                    _ => Flaw::Damaged(error.to_string()),
-                },
-            )?;
-        if outline.kind.as_deref() != Some(KIND) {
-            return Err(Flaw::Foreign);
+    pub(crate) fn parse(bytes: &[u8], seal: &Seal) -> Result<Self, Flaw> {
+        let outline = Outline::of(bytes)?;
+        if outline.header()?.as_ref() != seal.header() {
+            return Err(Flaw::OtherSeal);
         }
-        match outline.version {
-            Some(VERSION) => {}
-            Some(version) if version > VERSION => return Err(Flaw::TooNew(version)),
-            _ => return Err(Flaw::Damaged("its version is missing".into())),
-        }
-        let mut shelf = Shelf {
-            memory: outline
-                .memory
-                .map(part::<Option<Memory>>)
-                .transpose()?
-                .flatten(),
-            ..Shelf::default()
-        };
-        for raw in outline.peers {
-            let record: PeerRecord = part(raw)?;
-            shelf.peers.insert(record.key.clone(), record);
-        }
-        Ok(Self {
+        let mut document = Self {
             generation: outline.generation,
-            shelf,
             unknown: outline.unknown,
-        })
+            ..Self::default()
+        };
+        match outline.memory {
+            Some(raw) if seal.is_whole() => {
+                document.shelf.memory = Some(seal.memory(raw.get()).ok_or_else(unsealed)?);
+                document.written.memory = Some(raw.get().to_owned());
+            }
+            Some(raw) => document.shelf.memory = part::<Option<Memory>>(raw)?,
+            None => {}
+        }
+        for raw in outline.peers {
+            let record = match seal.is_whole() {
+                true => seal.record(raw.get()).ok_or_else(unsealed)?,
+                false => seal.opened(part(raw)?),
+            };
+            if seal.is_whole() || matches!(record.secret, Some(PeerSecret::Open(_))) {
+                let text = raw.get().to_owned();
+                document.written.peers.insert(record.key.clone(), text);
+            }
+            document.shelf.peers.insert(record.key.clone(), record);
+        }
+        Ok(document)
+    }
+
+    /// A document with nothing but this in it.
+    pub(crate) fn of(shelf: Shelf) -> Self {
+        Self {
+            shelf,
+            ..Self::default()
+        }
     }
 
     /// Adds what another one knows beside this, or knows later. Returns how many peers that brought.
@@ -88,20 +107,74 @@ impl Document {
         self.shelf.is_empty() && self.unknown.is_empty()
     }
 
-    pub(crate) fn text(&self) -> Vec<u8> {
-        let written = Written {
+    /// The text under this seal. What was sealed before and has not changed is taken as it was.
+    pub(crate) fn text(&mut self, seal: &Seal) -> Result<Vec<u8>, getrandom::Error> {
+        let memory = match &self.shelf.memory {
+            Some(memory) if seal.is_whole() => {
+                let text = seal.memory_text(memory, self.written.memory.as_deref())?;
+                self.written.memory = Some(text.clone());
+                Some(Part::sealed(text))
+            }
+            Some(memory) => Some(Part::Open(Cow::Borrowed(memory))),
+            None => None,
+        };
+        let mut written = BTreeMap::new();
+        let mut peers = Vec::new();
+        for (key, record) in &self.shelf.peers {
+            let before = self.written.peers.get(key).map(String::as_str);
+            let part = match seal.mode() {
+                Mode::All => {
+                    let text = seal.record_text(record, before)?;
+                    written.insert(key.clone(), text.clone());
+                    Part::sealed(text)
+                }
+                Mode::Off | Mode::Secrets => {
+                    let closed = seal.closed(record, before)?;
+                    if let Cow::Owned(closed) = &closed {
+                        written.insert(key.clone(), seal::json(closed));
+                    }
+                    Part::Open(closed)
+                }
+            };
+            peers.push((seal.row_key(key), part));
+        }
+        // Where names are sealed, their order would tell of them.
+        peers.sort_by(|a, b| a.0.cmp(&b.0));
+        let file = File {
             rejoin: KIND,
             version: VERSION,
             generation: self.generation,
-            memory: &self.shelf.memory,
-            peers: self.shelf.peers.values().collect(),
+            seal: seal.header(),
+            memory,
+            peers: peers.into_iter().map(|(_, part)| part).collect(),
             unknown: &self.unknown,
         };
-        let mut text = serde_json::to_vec_pretty(&written)
+        let mut text = serde_json::to_vec_pretty(&file)
             .expect("plain data with text for keys always has a JSON form");
         text.push(b'\n');
-        text
+        self.written.peers = written;
+        Ok(text)
     }
+
+    /// Nothing of what was sealed before is taken as it was: it was sealed in another way.
+    pub(crate) fn unseal(&mut self) {
+        self.written = Written::default();
+    }
+}
+
+/// The seal of a file that reads as a whole.
+pub(crate) fn header(bytes: &[u8]) -> Result<Option<Header>, Flaw> {
+    Outline::of(bytes)?.header()
+}
+
+/// Whether a file that begins like one of ours has a seal.
+pub(crate) fn mentions_seal(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(HEAD_BYTES)];
+    head.windows(6).any(|part| part == b"\"seal\"")
+}
+
+fn unsealed() -> Flaw {
+    Flaw::Damaged("something in it is not sealed with its key".into())
 }
 
 fn part<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, Flaw> {
@@ -131,19 +204,35 @@ pub(super) fn names_itself(bytes: &[u8]) -> bool {
     head.windows(8).any(|part| part == b"\"rejoin\"")
 }
 
-/// The kind and the version stand at the very beginning.
+/// The kind, the version and the seal stand at the very beginning.
 const HEAD_BYTES: usize = 256;
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct File<'a> {
     rejoin: &'static str,
     version: u32,
     generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    memory: &'a Option<Memory>,
-    peers: Vec<&'a PeerRecord>,
+    seal: Option<&'a Header>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<Part<'a, Memory>>,
+    peers: Vec<Part<'a, PeerRecord>>,
     #[serde(flatten)]
     unknown: &'a Unknown,
+}
+
+/// Something in the file, for people to read or sealed as a whole.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Part<'a, T: Clone> {
+    Open(Cow<'a, T>),
+    Sealed(Box<RawValue>),
+}
+
+impl<T: Clone> Part<'_, T> {
+    fn sealed(text: String) -> Self {
+        Self::Sealed(RawValue::from_string(text).expect("what we seal has a JSON form"))
+    }
 }
 
 /// The file with its parts still in text, so that the trouble of one does not hide another.
@@ -152,6 +241,7 @@ struct Outline<'a> {
     kind: Option<String>,
     version: Option<u32>,
     generation: u64,
+    seal: Option<&'a RawValue>,
     memory: Option<&'a RawValue>,
     peers: Vec<&'a RawValue>,
     unknown: Unknown,
@@ -176,6 +266,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Outline<'a> {
                         "rejoin" => outline.kind = map.next_value()?,
                         "version" => outline.version = map.next_value()?,
                         "generation" => outline.generation = map.next_value()?,
+                        "seal" => outline.seal = Some(map.next_value()?),
                         "memory" => outline.memory = Some(map.next_value()?),
                         "peers" if outline.is_foreign() => {
                             map.next_value::<IgnoredAny>()?;
@@ -196,7 +287,39 @@ impl<'de: 'a, 'a> Deserialize<'de> for Outline<'a> {
     }
 }
 
-impl Outline<'_> {
+impl<'a> Outline<'a> {
+    /// The outline of a file of ours, of a version we can read.
+    fn of(bytes: &'a [u8]) -> Result<Self, Flaw> {
+        let outline =
+            serde_json::from_slice::<Self>(bytes).map_err(|error| {
+                match announced_version(bytes) {
+                    Some(version) if version > VERSION => Flaw::TooNew(version),
+                    _ => Flaw::Damaged(error.to_string()),
+                }
+            })?;
+        if outline.is_foreign() {
+            return Err(Flaw::Foreign);
+        }
+        match outline.version {
+            Some(1..=VERSION) => Ok(outline),
+            Some(version) if version > VERSION => Err(Flaw::TooNew(version)),
+            _ => Err(Flaw::Damaged("its version is missing".into())),
+        }
+    }
+
+    fn header(&self) -> Result<Option<Header>, Flaw> {
+        let Some(raw) = self.seal else {
+            return Ok(None);
+        };
+        match Header::parse(raw.get()) {
+            Ok(header) => Ok(Some(header)),
+            Err(seal::header::Flaw::TooNew(version)) => Err(Flaw::TooNew(version)),
+            Err(seal::header::Flaw::Damaged) => {
+                Err(Flaw::Damaged("its seal cannot be read".into()))
+            }
+        }
+    }
+
     /// Of another program, whose `peers` may have any shape.
     fn is_foreign(&self) -> bool {
         self.kind.as_deref() != Some(KIND)
@@ -212,19 +335,29 @@ mod tests {
         let text = br#"{"rejoin":"peers","version":1,"generation":9,"memory":{"secret":
             [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]},"mood":{"of":"the day"},
             "peers":[{"key":"alice","first_seen":1,"hue":7}]}"#;
-        let document = Document::parse(text).unwrap();
+        let mut document = Document::parse(text, &Seal::none()).unwrap();
         assert_eq!((document.generation, document.shelf.peers.len()), (9, 1));
         assert_eq!(document.unknown["mood"]["of"], "the day");
-        assert_eq!(Document::parse(&document.text()), Ok(document));
+        let text = document.text(&Seal::none()).unwrap();
+        assert_eq!(Document::parse(&text, &Seal::none()), Ok(document));
     }
 
     #[test]
     fn each_flaw_is_told_from_the_others() {
         check(r#"{"rejoin":"peers","version":1,"peers":[]}"#, "sound");
-        check(r#"{"rejoin":"peers","version":2,"peers":[]}"#, "too new");
+        check(r#"{"rejoin":"peers","version":2,"peers":[]}"#, "sound");
+        check(r#"{"rejoin":"peers","version":3,"peers":[]}"#, "too new");
         check(
-            r#"{"rejoin":"peers","version":2,"peers":{"a":1}}"#,
+            r#"{"rejoin":"peers","version":3,"peers":{"a":1}}"#,
             "too new",
+        );
+        check(
+            r#"{"rejoin":"peers","version":2,"seal":{"version":9},"peers":[]}"#,
+            "too new",
+        );
+        check(
+            r#"{"rejoin":"peers","version":2,"seal":{"kdf":1},"peers":[]}"#,
+            "damaged",
         );
         check(
             "{\n \"rejoin\": \"peers\",\n \"version\": 12,\n torn",
@@ -245,10 +378,11 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let found = match Document::parse(text.as_bytes()) {
+        let found = match Document::parse(text.as_bytes(), &Seal::none()) {
             Ok(_) => "sound",
             Err(Flaw::Foreign) => "foreign",
             Err(Flaw::TooNew(_)) => "too new",
+            Err(Flaw::OtherSeal) => "sealed",
             Err(Flaw::Damaged(_)) => "damaged",
         };
         assert_eq!(found, expected, "{text}");

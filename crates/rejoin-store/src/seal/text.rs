@@ -8,7 +8,7 @@ use rejoin_core::{Memory, PeerKey, PeerRecord, PeerSecret, SecretBytes, text::Bl
 use serde::{Deserialize, Serialize};
 
 use super::{
-    KeyBytes, Mode, Seal,
+    KeyBytes, Seal,
     bytes::{self, Cipher, keyed},
 };
 
@@ -157,7 +157,7 @@ impl Seal {
 
     /// The keys of a store that is sealed as a whole.
     fn whole(&self) -> Option<&Keys> {
-        self.keys.as_ref().filter(|_| self.mode() == Mode::All)
+        self.keys.as_ref().filter(|_| self.is_whole())
     }
 
     fn wrapped(
@@ -210,7 +210,8 @@ fn about_secret(key: &PeerKey) -> Vec<u8> {
     [b"rejoin-secret-v1", key.as_bytes()].concat()
 }
 
-fn json(value: &impl Serialize) -> String {
+/// The JSON text of a record or of the memory.
+pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain data with text for keys always has a JSON form")
 }
 
@@ -223,15 +224,11 @@ mod tests {
     use rejoin_core::{Address, AddressRecord, Source, Time};
 
     use super::*;
-    use crate::seal::{SealKey, Sealing, bytes::KEY_BYTES};
+    use crate::seal::{Mode, SealKey, bytes::KEY_BYTES};
 
     fn seal(mode: Mode, data_key: u8) -> Seal {
-        let sealing = Sealing {
-            mode,
-            key: SealKey::raw([9; KEY_BYTES]),
-        };
-        let path = std::path::Path::new("");
-        let mut seal = Seal::none().made_anew(&sealing, path).unwrap();
+        let (key, path) = (SealKey::raw([9; KEY_BYTES]), std::path::Path::new(""));
+        let mut seal = Seal::none().made_anew(mode, &key, path).unwrap();
         seal.keys = Some(Keys::of([data_key; KEY_BYTES].into()));
         seal
     }

@@ -15,6 +15,7 @@ use crate::{
     StoreError,
     carve::Carved,
     durable::{self, beside},
+    seal::Seal,
 };
 
 /// When the copy beside this database was taken.
@@ -92,16 +93,16 @@ fn take(conn: &Connection, path: &Path) -> Result<(), StoreError> {
 
 /// What the copy gives, if there is one. One that cannot be read just now may be the only one there is,
 /// so that is an error.
-pub(super) fn read(path: &Path) -> Result<Carved, StoreError> {
+pub(super) fn read(path: &Path, seal: &Seal) -> Result<Carved, StoreError> {
     let copy = place(path);
     match durable::exists(&copy)? {
-        true => salvage::salvage(&copy),
+        true => salvage::salvage(&copy, seal),
         false => Ok(Carved::default()),
     }
 }
 
 /// Forgets these peers in the copy, too; if that cannot be, there is no copy any more.
-pub(super) fn forget(path: &Path, keys: &[PeerKey]) -> Result<(), StoreError> {
+pub(super) fn forget(path: &Path, seal: &Seal, keys: &[PeerKey]) -> Result<(), StoreError> {
     let copy = place(path);
     if !durable::exists(&copy)? {
         return Ok(());
@@ -111,7 +112,7 @@ pub(super) fn forget(path: &Path, keys: &[PeerKey]) -> Result<(), StoreError> {
         conn.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
         let tx = conn.transaction()?;
         for key in keys {
-            rows::remove(&tx, key)?;
+            rows::remove(&tx, seal, key)?;
         }
         tx.commit()?;
         conn.close().map_err(|(_, error)| error)

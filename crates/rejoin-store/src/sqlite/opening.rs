@@ -9,11 +9,13 @@ use super::{
     last_good,
     salvage::{self, WAL},
     schema::{self, State},
+    sealing,
 };
 use crate::{
     Notice, StoreError,
     durable::{self, beside},
     lock::Lock,
+    seal::Seal,
     shelf::Shelf,
 };
 
@@ -28,17 +30,18 @@ enum Found {
 pub(super) fn open_sound(
     path: &Path,
     now: Time,
+    seal: &Seal,
     _held: &Lock,
 ) -> Result<(Connection, Vec<Notice>), StoreError> {
     salvage::finish(path)?;
     let mut notices = Vec::new();
     if durable::is_empty(path)? {
-        notices.push(begin(path, now)?);
+        notices.push(begin(path, now, seal)?);
     }
     let conn = match confirmed(path)? {
         Found::Sound(conn) => conn,
         Found::Foreign { why } => {
-            let kept = salvage::rebuild(path, &Shelf::default(), now)?;
+            let kept = salvage::rebuild(path, &Shelf::default(), seal, now)?;
             notices.push(Notice::Foreign {
                 path: path.to_owned(),
                 kept,
@@ -47,7 +50,7 @@ pub(super) fn open_sound(
             connect(path)?
         }
         Found::Damaged { why } => {
-            notices.push(replace(path, why, now)?);
+            notices.push(replace(path, why, now, seal)?);
             connect(path)?
         }
     };
@@ -56,18 +59,18 @@ pub(super) fn open_sound(
 }
 
 /// Nothing is there: begins anew, unless something is left of what was.
-fn begin(path: &Path, now: Time) -> Result<Notice, StoreError> {
+fn begin(path: &Path, now: Time, seal: &Seal) -> Result<Notice, StoreError> {
     let existed = durable::exists(path)?;
     // SQLite removes the log of an empty database unseen; what is in it may be all there is.
     if !durable::is_empty(&beside(path, WAL))? {
         if !existed {
             durable::create_private(path).map_err(StoreError::file("create", path))?;
         }
-        return replace(path, "only its log is left".into(), now);
+        return replace(path, "only its log is left".into(), now, seal);
     }
-    let mut shelf = last_good::read(path)?.shelf;
+    let mut shelf = last_good::read(path, seal)?.shelf;
     shelf.sanitise(now);
-    salvage::create(path, &shelf)?;
+    salvage::create(path, &shelf, seal)?;
     let path = path.to_owned();
     Ok(match (shelf.is_empty(), existed) {
         (false, _) => Notice::Restored {
@@ -110,7 +113,11 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
             State::Older(from) => schema::migrate(&mut conn, from, schema::MIGRATIONS)?,
             State::Ready => {}
         }
-        Ok(Ok(match schema::flaw(&conn)? {
+        let flaw = match schema::flaw(&conn)? {
+            None => sealing::flaw(&conn)?,
+            flaw => flaw,
+        };
+        Ok(Ok(match flaw {
             Some(why) => Found::Damaged { why },
             None => Found::Sound(conn),
         }))
@@ -135,14 +142,20 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
 }
 
 /// Rebuilds a damaged database from what it still gives, and its last good copy.
-pub(super) fn replace(path: &Path, why: String, now: Time) -> Result<Notice, StoreError> {
-    let carved = salvage::salvage(path)?;
+pub(super) fn replace(
+    path: &Path,
+    why: String,
+    now: Time,
+    seal: &Seal,
+) -> Result<Notice, StoreError> {
+    sealing::check(path, seal)?;
+    let carved = salvage::salvage(path, seal)?;
     let mut shelf = carved.shelf;
     let salvaged = shelf.peers.len();
-    shelf.complete(last_good::read(path)?.shelf);
+    shelf.complete(last_good::read(path, seal)?.shelf);
     shelf.sanitise(now);
     let restored = shelf.peers.len() - salvaged;
-    let kept = salvage::rebuild(path, &shelf, now)?;
+    let kept = salvage::rebuild(path, &shelf, seal, now)?;
     Ok(Notice::Damaged {
         path: path.to_owned(),
         kept,

@@ -1,27 +1,41 @@
-//! Records to rows and back. The record's JSON is the truth; the other columns are read off it, for
+//! Records to rows and back. The record's text is the truth; the other columns are read off it, for
 //! indexes and for people.
 
-use rejoin_core::{PeerKey, PeerRecord, Pool, score};
+use rejoin_core::{Memory, PeerKey, PeerRecord, Pool, score};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
-use serde::Serialize;
+
+use crate::seal::{Mode, Seal, header::Header};
 
 /// The record in a row of `key, record`, if it reads and belongs to that key.
-pub(super) fn record(row: &Row<'_>) -> Option<PeerRecord> {
+pub(super) fn record(row: &Row<'_>, seal: &Seal) -> Option<PeerRecord> {
     let key = row.get_ref(0).ok()?.as_blob().ok()?;
     let text = row.get_ref(1).ok()?.as_str().ok()?;
-    let record: PeerRecord = serde_json::from_str(text).ok()?;
-    (record.key.as_bytes() == key).then_some(record)
+    let record = seal.record(text)?;
+    (*seal.row_key(&record.key) == *key).then_some(record)
 }
 
 /// What is saved of a peer, in text.
-pub(super) fn saved(conn: &Connection, key: &PeerKey) -> rusqlite::Result<Option<String>> {
+pub(super) fn saved(
+    conn: &Connection,
+    seal: &Seal,
+    key: &PeerKey,
+) -> rusqlite::Result<Option<String>> {
     conn.prepare_cached("SELECT record FROM peers WHERE key = ?1")?
-        .query_row([key.as_bytes()], |row| row.get(0))
+        .query_row([seal.row_key(key)], |row| row.get(0))
         .optional()
 }
 
-/// Writes one peer, whose text is `text`.
-pub(super) fn put(conn: &Connection, record: &PeerRecord, text: &str) -> rusqlite::Result<()> {
+/// Writes one peer of which this is saved now, unless it says the same; says whether it did not.
+pub(super) fn put(
+    conn: &Connection,
+    seal: &Seal,
+    record: &PeerRecord,
+    saved: Option<&str>,
+) -> rusqlite::Result<bool> {
+    let text = seal.record_text(record, saved).map_err(no_chance)?;
+    if saved == Some(&text) {
+        return Ok(false);
+    }
     // Not REPLACE: that would move the row, and touch every index even if only the record differs.
     conn.prepare_cached(
         "INSERT INTO peers (key, name, pool, anchor, rank, last_seen, record)
@@ -30,24 +44,62 @@ pub(super) fn put(conn: &Connection, record: &PeerRecord, text: &str) -> rusqlit
              rank = :rank, last_seen = :last_seen, record = :record",
     )?
     .execute(named_params! {
-        ":key": record.key.as_bytes(),
-        ":name": record.key.to_string(),
+        ":key": seal.row_key(&record.key),
+        ":name": name(seal, record),
         ":pool": match record.pool() {
             Pool::Proven => 0,
             Pool::Hearsay => 1,
         },
         ":anchor": record.control.anchor,
         ":rank": finite(score::rank(record)),
-        ":last_seen": record.last_seen.map(|at| i64::try_from(at.as_millis()).unwrap_or(i64::MAX)),
+        ":last_seen": last_seen(seal, record),
         ":record": text,
+    })?;
+    Ok(true)
+}
+
+/// Writes the peer of this row anew, under another seal than before.
+pub(super) fn reseal(
+    conn: &Connection,
+    seal: &Seal,
+    id: i64,
+    record: &PeerRecord,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "UPDATE peers SET key = :key, name = :name, last_seen = :last_seen, record = :record
+         WHERE id = :id",
+    )?
+    .execute(named_params! {
+        ":key": seal.row_key(&record.key),
+        ":name": name(seal, record),
+        ":last_seen": last_seen(seal, record),
+        ":record": seal.record_text(record, None).map_err(no_chance)?,
+        ":id": id,
     })?;
     Ok(())
 }
 
+fn name(seal: &Seal, record: &PeerRecord) -> String {
+    match seal.mode() {
+        Mode::Off | Mode::Secrets => record.key.to_string(),
+        Mode::All => String::new(),
+    }
+}
+
+fn last_seen(seal: &Seal, record: &PeerRecord) -> Option<i64> {
+    match seal.mode() {
+        Mode::Off | Mode::Secrets => {
+            let at = record.last_seen?.as_millis();
+            Some(i64::try_from(at).unwrap_or(i64::MAX))
+        }
+        Mode::All => None,
+    }
+}
+
 /// Removes one peer; says whether it was there.
-pub(super) fn remove(conn: &Connection, key: &PeerKey) -> rusqlite::Result<bool> {
+pub(super) fn remove(conn: &Connection, seal: &Seal, key: &PeerKey) -> rusqlite::Result<bool> {
     let mut statement = conn.prepare_cached("DELETE FROM peers WHERE key = ?1")?;
-    Ok(statement.execute([key.as_bytes()])? > 0)
+    Ok(statement.execute([seal.row_key(key)])? > 0)
 }
 
 /// What is saved beside the peers, in text.
@@ -57,21 +109,55 @@ pub(super) fn saved_memory(conn: &Connection) -> rusqlite::Result<Option<String>
         .optional()
 }
 
-/// Writes what is remembered beside the peers.
-pub(super) fn put_memory(conn: &Connection, text: &str) -> rusqlite::Result<()> {
+/// Writes what is remembered beside the peers, as [`put`].
+pub(super) fn put_memory(
+    conn: &Connection,
+    seal: &Seal,
+    memory: &Memory,
+    saved: Option<&str>,
+) -> rusqlite::Result<bool> {
+    let text = seal.memory_text(memory, saved).map_err(no_chance)?;
+    if saved == Some(&text) {
+        return Ok(false);
+    }
     conn.prepare_cached(
         "INSERT INTO memory (id, json) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET json = ?1",
     )?
     .execute([text])?;
-    Ok(())
+    Ok(true)
 }
 
-/// The JSON text of a record or of the memory.
-pub(super) fn text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("plain data with text for keys always has a JSON form")
+/// Whether the database is sealed with this very seal, or like it with none.
+pub(super) fn has_seal(conn: &Connection, seal: &Seal) -> rusqlite::Result<bool> {
+    Ok(header(conn)? == seal.header().map(Header::text))
+}
+
+/// The seal, in text.
+pub(super) fn header(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    conn.prepare_cached("SELECT header FROM seal WHERE id = 1")?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
+/// Writes the seal.
+pub(super) fn put_header(conn: &Connection, seal: &Seal) -> rusqlite::Result<()> {
+    match seal.header() {
+        Some(header) => conn.execute(
+            "INSERT INTO seal (id, header) VALUES (1, ?1)
+             ON CONFLICT (id) DO UPDATE SET header = ?1",
+            [header.text()],
+        ),
+        None => conn.execute("DELETE FROM seal", []),
+    }
+    .map(drop)
 }
 
 /// SQLite turns what is not a number into NULL, which no rank may be; infinities it keeps.
 fn finite(rank: f64) -> f64 {
     if rank.is_nan() { f64::MIN } else { rank }
+}
+
+/// Goes through SQLite's errors as one about a value that could not be made.
+fn no_chance(error: getrandom::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }

@@ -18,13 +18,19 @@ use crate::{
     StoreError,
     carve::{Carved, carve},
     durable::{self, beside},
+    seal::Seal,
     shelf::{Shelf, is_later},
 };
 
 /// Puts a new database holding `shelf` in the place of the one at `path`; says where the old one
 /// lies now.
-pub(super) fn rebuild(path: &Path, shelf: &Shelf, now: Time) -> Result<PathBuf, StoreError> {
-    build(&beside(path, BUILDING), shelf)?;
+pub(super) fn rebuild(
+    path: &Path,
+    shelf: &Shelf,
+    seal: &Seal,
+    now: Time,
+) -> Result<PathBuf, StoreError> {
+    build(&beside(path, BUILDING), shelf, seal)?;
     let kept = durable::damaged_name(path, now)?;
     durable::second_name(path, &kept)?;
     let log = beside(path, WAL);
@@ -36,8 +42,8 @@ pub(super) fn rebuild(path: &Path, shelf: &Shelf, now: Time) -> Result<PathBuf, 
 }
 
 /// Puts a new database holding `shelf` where nothing is.
-pub(super) fn create(path: &Path, shelf: &Shelf) -> Result<(), StoreError> {
-    build(&beside(path, BUILDING), shelf)?;
+pub(super) fn create(path: &Path, shelf: &Shelf, seal: &Seal) -> Result<(), StoreError> {
+    build(&beside(path, BUILDING), shelf, seal)?;
     put_in_place(path)
 }
 
@@ -73,7 +79,7 @@ pub(super) fn set_log_aside(path: &Path, now: Time) -> Result<(), StoreError> {
 
 /// Everything the database at `path` still gives. Works on a copy: opening a database can change it,
 /// and the damaged one is evidence.
-pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
+pub(super) fn salvage(path: &Path, seal: &Seal) -> Result<Carved, StoreError> {
     let copy = beside(path, COPY);
     for suffix in ["", WAL] {
         let (from, to) = (beside(path, suffix), beside(&copy, suffix));
@@ -87,7 +93,7 @@ pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
     }
     let (mut carved, whole) = match schema::connect(&copy) {
         Ok(conn) => {
-            let (carved, trouble) = rows_of(&conn);
+            let (carved, trouble) = rows_of(&conn, seal);
             (carved, trouble.is_none())
         }
         Err(_) => (Carved::default(), false),
@@ -96,7 +102,7 @@ pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
         for suffix in ["", WAL] {
             let from = beside(path, suffix);
             let pages = read_bytes(&from).map_err(StoreError::file("read", &from))?;
-            let found = carve(&pages);
+            let found = carve(&pages, seal);
             carved.shelf.complete(found.shelf);
             carved.lost += found.lost;
         }
@@ -109,34 +115,39 @@ pub(super) fn salvage(path: &Path) -> Result<Carved, StoreError> {
 
 /// Reads what is in a database, from both ends towards the damage if there is any. Says what kept it
 /// from reading all, if anything.
-pub(super) fn rows_of(conn: &Connection) -> (Carved, Option<rusqlite::Error>) {
+pub(super) fn rows_of(conn: &Connection, seal: &Seal) -> (Carved, Option<rusqlite::Error>) {
     let mut carved = Carved::default();
     let memory = rows::saved_memory(conn).map(|json| {
-        carved.shelf.memory = json.and_then(|json| serde_json::from_str(&json).ok());
+        carved.shelf.memory = json.and_then(|json| seal.memory(&json));
     });
-    let forward = read_rows(conn, "ASC", &mut carved);
+    let forward = read_rows(conn, seal, "ASC", &mut carved);
     if forward.is_err() {
         // How far this comes does not matter: the pages are searched in any case.
-        let _ = read_rows(conn, "DESC", &mut carved);
+        let _ = read_rows(conn, seal, "DESC", &mut carved);
     }
     (carved, forward.and(memory).err())
 }
 
 /// What a file that is gone still gives over an open connection. What cannot be read just now is tried
 /// again later, and must not be given up; what is damaged is.
-pub(super) fn still_held(conn: &Connection, path: &Path) -> Result<Shelf, StoreError> {
-    match rows_of(conn) {
+pub(super) fn still_held(conn: &Connection, seal: &Seal, path: &Path) -> Result<Shelf, StoreError> {
+    match rows_of(conn, seal) {
         (_, Some(error)) if !is_damage(&error) => Err(StoreError::sqlite("read", path)(error)),
         (carved, _) => Ok(carved.shelf),
     }
 }
 
-fn read_rows(conn: &Connection, order: &str, carved: &mut Carved) -> rusqlite::Result<()> {
+fn read_rows(
+    conn: &Connection,
+    seal: &Seal,
+    order: &str,
+    carved: &mut Carved,
+) -> rusqlite::Result<()> {
     let sql = format!("SELECT key, record FROM peers NOT INDEXED ORDER BY id {order}");
     let mut statement = conn.prepare(&sql)?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
-        match rows::record(row) {
+        match rows::record(row, seal) {
             Some(record) => {
                 carved.shelf.keep(record);
             }
@@ -147,34 +158,39 @@ fn read_rows(conn: &Connection, order: &str, carved: &mut Carved) -> rusqlite::R
 }
 
 /// Adds what a sound database lacks, or knows only in an earlier state. Returns how many peers.
-pub(super) fn complete(conn: &mut Connection, shelf: &Shelf) -> rusqlite::Result<usize> {
+pub(super) fn complete(
+    conn: &mut Connection,
+    seal: &Seal,
+    shelf: &Shelf,
+) -> rusqlite::Result<usize> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut peers = 0;
     for record in shelf.peers.values() {
-        let saved = rows::saved(&tx, &record.key)?;
-        let saved = saved.and_then(|text| serde_json::from_str(&text).ok());
-        if saved.is_none_or(|saved| is_later(record, &saved)) {
-            rows::put(&tx, record, &rows::text(record))?;
+        let saved = rows::saved(&tx, seal, &record.key)?;
+        let known = saved.as_deref().and_then(|text| seal.record(text));
+        if known.is_none_or(|known| is_later(record, &known)) {
+            rows::put(&tx, seal, record, saved.as_deref())?;
             peers += 1;
         }
     }
     if let Some(memory) = &shelf.memory
         && rows::saved_memory(&tx)?.is_none()
     {
-        rows::put_memory(&tx, &rows::text(memory))?;
+        rows::put_memory(&tx, seal, memory, None)?;
     }
     tx.commit()?;
     Ok(peers)
 }
 
-fn build(path: &Path, shelf: &Shelf) -> Result<(), StoreError> {
+fn build(path: &Path, shelf: &Shelf, seal: &Seal) -> Result<(), StoreError> {
     durable::create_private(path).map_err(StoreError::file("create", path))?;
     let fill = || -> rusqlite::Result<()> {
         let mut conn = schema::connect(path)?;
         // One file and no log, so that it can be renamed; durable before it is.
         conn.pragma_update(None, "synchronous", "full")?;
         schema::migrate(&mut conn, 0, schema::MIGRATIONS)?;
-        complete(&mut conn, shelf)?;
+        rows::put_header(&conn, seal)?;
+        complete(&mut conn, seal, shelf)?;
         conn.close().map_err(|(_, error)| error)
     };
     fill().map_err(StoreError::sqlite("rebuild", path))
@@ -193,7 +209,7 @@ pub(super) fn is_text(path: &Path) -> Result<bool, StoreError> {
             .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()))
 }
 
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match File::open(path) {
         Ok(file) => file.take(CARVED_BYTES_MAX).read_to_end(&mut bytes)?,

@@ -10,7 +10,10 @@ pub(super) const APPLICATION_ID: i32 = 0x526a_6e01;
 
 /// What leads from each version to the next; the first makes version 1 of an empty database. A
 /// release that changes the formula of the rank also gets one, since the index is kept by it.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/1.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/1.sql"),
+    include_str!("../../migrations/2.sql"),
+];
 
 /// What is wrong with a database, if anything.
 #[derive(Debug, PartialEq)]
@@ -35,6 +38,8 @@ pub(super) fn connect(path: &std::path::Path) -> rusqlite::Result<Connection> {
         return Err(read_only());
     }
     conn.busy_timeout(WAIT_MAX)?;
+    // What is sealed must not lie in the open in some other folder for a while.
+    conn.pragma_update(None, "temp_store", "memory")?;
     // A foreign or damaged schema may name functions; run none of them.
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "cell_size_check", true)?;
@@ -92,11 +97,11 @@ pub(super) fn migrate(
 /// is only checked for its tables here, and its pages when they are read.
 pub(super) fn flaw(conn: &Connection) -> rusqlite::Result<Option<String>> {
     let tables: u32 = conn.query_one(
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('peers', 'memory')",
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('peers', 'memory', 'seal')",
         [],
         |row| row.get(0),
     )?;
-    if tables != 2 {
+    if tables != 3 {
         return Ok(Some("a table is missing".into()));
     }
     fits(conn)?;
@@ -137,13 +142,14 @@ const LOG_BYTES_MAX: u32 = 16 << 20;
 mod tests {
     use super::*;
 
+    const FIRST: &[&str] = &[MIGRATIONS[0]];
     const SECOND: &str = "ALTER TABLE peers ADD COLUMN mood TEXT; UPDATE peers SET mood = 'fine';";
 
     #[test]
     fn mistake_25_an_older_database_is_migrated_and_keeps_its_peers() {
         let mut conn = Connection::open_in_memory().unwrap();
         assert_eq!(state(&conn, 1).unwrap(), State::Older(0));
-        migrate(&mut conn, 0, MIGRATIONS).unwrap();
+        migrate(&mut conn, 0, FIRST).unwrap();
         assert_eq!(state(&conn, 1).unwrap(), State::Ready);
         conn.execute(
             "INSERT INTO peers (key, name, pool, anchor, rank, record) VALUES (x'61', 'a', 0, 0, 1, '{}')",
@@ -151,7 +157,7 @@ mod tests {
         )
         .unwrap();
 
-        let newer = [MIGRATIONS[0], SECOND];
+        let newer = [FIRST[0], SECOND];
         assert_eq!(state(&conn, 2).unwrap(), State::Older(1));
         migrate(&mut conn, 1, &newer).unwrap();
         assert_eq!(state(&conn, 2).unwrap(), State::Ready);
@@ -165,8 +171,8 @@ mod tests {
     #[test]
     fn a_migration_that_fails_leaves_the_database_as_it_was() {
         let mut conn = Connection::open_in_memory().unwrap();
-        migrate(&mut conn, 0, MIGRATIONS).unwrap();
-        let broken = [MIGRATIONS[0], SECOND, "no SQL at all"];
+        migrate(&mut conn, 0, FIRST).unwrap();
+        let broken = [FIRST[0], SECOND, "no SQL at all"];
         assert!(migrate(&mut conn, 1, &broken).is_err());
         assert_eq!(state(&conn, 1).unwrap(), State::Ready);
         assert!(conn.prepare("SELECT mood FROM peers").is_err());
