@@ -6,20 +6,24 @@ mod fixtures;
 use std::{fs, path::Path};
 
 use rejoin_core::{PeerKey, PeerRecord, Pool, Time};
-use rejoin_store::Repairs;
+use rejoin_store::{Mode, Repairs, SealKey, Sealing};
 
-use fixtures::{NOW, all, open, peer, saving};
+use fixtures::{NOW, all, forgetting, key, open, peer, saving};
 
 const ALICE: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 
 #[test]
 fn every_released_version_is_read_whole() {
-    for (scheme, sample) in [("json", "v1.json"), ("sqlite", "v1.db")] {
+    for sample in SAMPLES {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peers");
         fs::copy(testdata().join(sample), &path).unwrap();
-        let url = format!("{scheme}:{}", path.display());
-        let opened = open(&url);
+        let url = url(sample, &path);
+        let open = || match sample.contains("sealed") {
+            true => rejoin_store::open_sealed(&url, &sealing(), NOW).unwrap(),
+            false => open(&url),
+        };
+        let opened = open();
         assert_eq!(opened.notice, [], "{sample}");
         let mut store = opened.store;
         check_alice(&store.get(&alice()).unwrap().unwrap());
@@ -43,8 +47,8 @@ fn every_released_version_is_read_whole() {
         // What this version does not know goes back into the file.
         store.commit(&saving([peer(1)]), NOW).unwrap();
         store.close().unwrap();
-        check_alice(&open(&url).store.get(&alice()).unwrap().unwrap());
-        if scheme == "json" {
+        check_alice(&open().store.get(&alice()).unwrap().unwrap());
+        if sample.ends_with("json") {
             let text = fs::read_to_string(&path).unwrap();
             assert!(text.contains("weather"), "{text}");
         }
@@ -53,32 +57,72 @@ fn every_released_version_is_read_whole() {
 
 #[test]
 fn both_samples_of_a_version_say_the_same() {
-    let read = |scheme: &str, sample: &str| {
+    let read = |sample: &str| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peers");
         fs::copy(testdata().join(sample), &path).unwrap();
-        let mut store = open(&format!("{scheme}:{}", path.display())).store;
+        let mut store = open(&url(sample, &path)).store;
         (store.memory().unwrap(), all(&mut *store))
     };
-    assert_eq!(read("json", "v1.json"), read("sqlite", "v1.db"));
+    assert_eq!(read("v1.json"), read("v1.db"));
+    assert_eq!(read("v2.json"), read("v2.db"));
 }
 
 /// Run by hand, once per release that changes a version; see `docs/formats.md`.
 #[test]
-#[ignore = "makes the sample of a new version"]
-fn make_the_sqlite_sample() {
-    let mut from = open(&format!("json:{}", testdata().join("v1.json").display())).store;
+#[ignore = "makes the samples of a new version"]
+fn make_the_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |sample: &str| folder.path().join(sample);
+
+    // Any change has the file written anew, with the fields we do not know.
+    fs::copy(testdata().join("v1.json"), place("v2.json")).unwrap();
+    let mut from = open(&url("v2.json", &place("v2.json"))).store;
+    from.commit(&saving([peer(1)]), NOW).unwrap();
+    from.commit(&forgetting([key(1)]), NOW).unwrap();
+
     let mut changes = saving(all(&mut *from));
-    changes.memory = from
-        .memory()
-        .unwrap()
-        .map(|memory| rejoin_core::MemoryDelta {
-            unsaved_survival: memory.survival,
-            memory,
-        });
-    let mut to = open(&format!("sqlite:{}", testdata().join("v1.db").display())).store;
+    let memory = from.memory().unwrap();
+    changes.memory = memory.map(|memory| rejoin_core::MemoryDelta {
+        unsaved_survival: memory.survival,
+        memory,
+    });
+    let mut to = open(&url("v2.db", &place("v2.db"))).store;
     to.commit(&changes, NOW).unwrap();
     to.close().unwrap();
+
+    for (plain, sealed) in [("v2.json", "v2-sealed.json"), ("v2.db", "v2-sealed.db")] {
+        fs::copy(place(plain), place(sealed)).unwrap();
+        let url = url(sealed, &place(sealed));
+        let opened = rejoin_store::open_sealed(&url, &sealing(), NOW).unwrap();
+        opened.store.close().unwrap();
+        for sample in [plain, sealed] {
+            fs::copy(place(sample), testdata().join(sample)).unwrap();
+        }
+    }
+}
+
+const SAMPLES: [&str; 6] = [
+    "v1.json",
+    "v1.db",
+    "v2.json",
+    "v2.db",
+    "v2-sealed.json",
+    "v2-sealed.db",
+];
+
+/// What the sealed samples are sealed with.
+fn sealing() -> Sealing {
+    let (mode, key) = (Mode::All, SealKey::raw([7; 32]));
+    Sealing { mode, key }
+}
+
+fn url(sample: &str, path: &Path) -> String {
+    let scheme = match sample.ends_with("json") {
+        true => "json",
+        false => "sqlite",
+    };
+    format!("{scheme}:{}", path.display())
 }
 
 #[track_caller]
