@@ -159,7 +159,7 @@ impl fmt::Display for Notice {
                 }
             }
             Self::InTheOpen { paths } => {
-                f.write_str("as it was before it was sealed, the memory is still to be found in")?;
+                f.write_str("as it was before, the memory is still to be found in")?;
                 for path in paths {
                     write!(f, " {}", path.display())?;
                 }

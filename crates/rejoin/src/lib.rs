@@ -4,7 +4,7 @@
 mod keeper;
 mod open;
 
-pub use open::{OpenError, open, open_noticing, open_with};
+pub use open::{OpenError, open, open_noticing, open_sealed, open_with};
 pub use rejoin_core::{
     Address, AddressError, AskId, Choice, Command, Config, Consequence, DialTrace, Directory,
     DirectoryError, Explanation, Failure, LocalNetwork, Note, NoteError, Numbers, PeerKey,
@@ -13,4 +13,4 @@ pub use rejoin_core::{
 pub use rejoin_libp2p::{
     Answer, Behaviour, Blocked, Event, GOSSIP_BYTES_MAX, Setup, Shelf, gossip_topic,
 };
-pub use rejoin_store::{Notice, StoreError};
+pub use rejoin_store::{KeyError, Mode as SealMode, Notice, SealKey, Sealing, StoreError, rekey};

@@ -4,7 +4,7 @@ use std::io;
 
 use rejoin_core::Snapshot;
 use rejoin_libp2p::{Behaviour, Keypair, Setup};
-use rejoin_store::{Notice, Opened, PeerStore, StoreError};
+use rejoin_store::{Notice, Opened, PeerStore, Sealing, StoreError};
 
 use crate::keeper::Keeper;
 
@@ -58,7 +58,25 @@ pub fn open_with(url: &str, setup: Setup) -> Result<Behaviour, OpenError> {
 /// # Errors
 /// As [`open`].
 pub fn open_noticing(url: &str, setup: Setup) -> Result<(Behaviour, Vec<Notice>), OpenError> {
-    let Opened { mut store, notice } = rejoin_store::open(url, rejoin_libp2p::now())?;
+    begin(rejoin_store::open(url, rejoin_libp2p::now())?, setup)
+}
+
+/// As [`open_noticing`], with the key to a sealed memory, which is then sealed as `sealing` has it. A
+/// passphrase takes some tenths of a second.
+///
+/// # Errors
+/// As [`open`], or if the key is of no use or not the one the memory was sealed with.
+pub fn open_sealed(
+    url: &str,
+    sealing: &Sealing,
+    setup: Setup,
+) -> Result<(Behaviour, Vec<Notice>), OpenError> {
+    let opened = rejoin_store::open_sealed(url, sealing, rejoin_libp2p::now())?;
+    begin(opened, setup)
+}
+
+fn begin(opened: Opened, setup: Setup) -> Result<(Behaviour, Vec<Notice>), OpenError> {
+    let Opened { mut store, notice } = opened;
     let snapshot = first_of(store.as_mut());
     let mended = store.repairs().notice();
     let known = snapshot.peers.iter().map(|peer| peer.key.clone()).collect();

@@ -97,7 +97,8 @@ impl JsonStore {
                 lost: 0,
             });
         }
-        if mode == Mode::All {
+        // Sealed with the old key is not sealed any more; and of secrets there were none in the open.
+        if mode == Mode::All || mode == from {
             let paths = durable::set_aside(&self.path)?;
             if !paths.is_empty() {
                 self.notices.push(Notice::InTheOpen { paths });

@@ -130,7 +130,8 @@ impl SqliteStore {
                 lost: held.lost,
             });
         }
-        if mode == Mode::All {
+        // Sealed with the old key is not sealed any more; and of secrets there were none in the open.
+        if mode == Mode::All || mode == from {
             in_the_open.extend(durable::set_aside(&self.path)?);
         }
         if !in_the_open.is_empty() && mode != Mode::Off {
