@@ -137,7 +137,8 @@ impl Store {
     }
 
     /// Opens this file in the place of the sound one, and takes stock.
-    fn open_damaged(&self, damaged: &[u8], folder: &Path, found: &mut Found) {
+    /// Returns how many untouched records are missing.
+    fn open_damaged(&self, damaged: &[u8], folder: &Path, found: &mut Found) -> u64 {
         found.cases += 1;
         for (name, _) in files_in(folder) {
             fs::remove_file(folder.join(name)).expect("our own file");
@@ -153,16 +154,16 @@ impl Store {
             Ok(Ok(read)) => read,
             Ok(Err(StoreError::TooNew { .. })) if fs::read(&path).is_ok_and(|it| it == damaged) => {
                 found.left_alone += 1;
-                return;
+                return 0;
             }
             Ok(Err(error)) => {
                 eprintln!("{}: {error}", self.scheme);
                 found.refused += 1;
-                return;
+                return 0;
             }
             Err(_) => {
                 found.panics += 1;
-                return;
+                return 0;
             }
         };
         for notice in notices {
@@ -172,6 +173,7 @@ impl Store {
             let is_kept = fs::read(kept).is_ok_and(|kept| kept == damaged);
             found.not_kept += u64::from(!is_kept);
         }
+        let before = found.salvaged;
         for (range, record) in &self.records {
             let came_back = u64::from(records.contains(record));
             if damaged.get(range.clone()) == Some(&self.file[range.clone()]) {
@@ -182,6 +184,7 @@ impl Store {
                 found.restored += came_back;
             }
         }
+        before.missing_until(found.salvaged)
     }
 }
 

@@ -31,6 +31,11 @@ pub struct Salvaged {
 }
 
 impl Salvaged {
+    /// How many were not found of those that came in between.
+    pub fn missing_until(self, later: Self) -> u64 {
+        (later.untouched - self.untouched) - (later.found - self.found)
+    }
+
     pub fn share(self) -> f64 {
         match self.untouched {
             0 => 1.0,

@@ -12,7 +12,10 @@ use std::{
 
 use libp2p::{
     Multiaddr, Swarm, SwarmBuilder,
-    futures::StreamExt,
+    futures::{
+        StreamExt,
+        channel::mpsc::{UnboundedSender, unbounded},
+    },
     identity::Keypair,
     noise, ping,
     swarm::{NetworkBehaviour, SwarmEvent},
@@ -20,10 +23,7 @@ use libp2p::{
 };
 use rejoin_core::Changes;
 use rejoin_store::writer::{Report, Writer};
-use tokio::{
-    sync::mpsc::{UnboundedSender, unbounded_channel},
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     increments::{NOW, one_more, one_more_dial},
@@ -33,6 +33,9 @@ use crate::{
 /// How a copy of this program is told to be a node. The place of the counted store, that of the node's
 /// own memory, its number, its partner's address and its habit follow.
 pub const TASK: &str = "node";
+
+/// What it says when the first ping is answered.
+pub const PINGED: &str = "pinged";
 
 /// What its last lines begin with: the longest time without a ping, and how long it took to end.
 pub const GAP: &str = "longest gap in ms: ";
@@ -89,7 +92,10 @@ pub fn run(words: &[String]) -> ! {
     let partner: Multiaddr = partner.parse().expect("the partner's address");
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        tell(&format!("{PANICKED}{}", info.to_string().replace('\n', " ")));
+        tell(&format!(
+            "{PANICKED}{}",
+            info.to_string().replace('\n', " ")
+        ));
         usual(info);
     }));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -112,11 +118,11 @@ pub fn run(words: &[String]) -> ! {
 
 /// Runs until it is told to end. Returns the longest time without a ping, and how long ending took.
 async fn live(mut swarm: Swarm<Node>, mut keeping: Keeping) -> (Duration, Duration) {
-    let (sender, mut heard) = unbounded_channel(); // one commit at a time, so it never holds many
+    let (sender, mut heard) = unbounded(); // one commit at a time, so it never holds many
     let at_end = sender.clone();
     thread::spawn(move || {
         let _ = stdin().read_to_end(&mut Vec::new());
-        let _ = at_end.send(Heard::End);
+        let _ = at_end.unbounded_send(Heard::End);
     });
     keeping.open(None, sender.clone());
     let mut writer = None;
@@ -126,11 +132,14 @@ async fn live(mut swarm: Swarm<Node>, mut keeping: Keeping) -> (Duration, Durati
         tokio::select! {
             event = swarm.select_next_some() => {
                 if let SwarmEvent::Behaviour(NodeEvent::Ping(ping::Event { result: Ok(_), .. })) = event {
-                    longest = longest.max(last_ping.map_or(Duration::ZERO, |last| last.elapsed()));
+                    match last_ping {
+                        Some(last) => longest = longest.max(last.elapsed()),
+                        None => tell(PINGED),
+                    }
                     last_ping = Some(Instant::now());
                 }
             }
-            Some(heard) = heard.recv() => match heard {
+            Some(heard) = heard.next() => match heard {
                 Heard::End => break,
                 Heard::Opened(opened) => {
                     writer = Some(opened);
@@ -155,7 +164,7 @@ async fn live(mut swarm: Swarm<Node>, mut keeping: Keeping) -> (Duration, Durati
             },
         }
     }
-    let last = last_ping.map_or(Duration::MAX, |last| last.elapsed());
+    let last = last_ping.map_or(NEVER, |last| last.elapsed());
     let ending = Instant::now();
     drop(swarm); // saves the node's own memory
     drop(writer);
@@ -181,16 +190,16 @@ impl Keeping {
                 match rejoin_store::open(&url, NOW) {
                     Ok(opened) => break opened.store,
                     Err(error) => {
-                        let _ = to.send(Heard::NotOpened(error.to_string()));
+                        let _ = to.unbounded_send(Heard::NotOpened(error.to_string()));
                         crate::clock::pass(AFTER_REFUSAL);
                     }
                 }
             };
             let reports = to.clone();
             let writer = Writer::spawn(store, Default::default(), move |report| {
-                let _ = reports.send(Heard::Report(report));
+                let _ = reports.unbounded_send(Heard::Report(report));
             });
-            let _ = to.send(Heard::Opened(writer.expect("a thread")));
+            let _ = to.unbounded_send(Heard::Opened(writer.expect("a thread")));
         });
     }
 
