@@ -72,7 +72,7 @@ impl Play<'_> {
         let began = node.listen_until(START_MAX, |it| {
             it.acknowledged > 0 && it.said.iter().any(|line| line == PINGED)
         });
-        assert!(began, "{scheme}: a node did not start");
+        assert!(began, "{scheme}: a node did not start: {node:?}");
         let mut neighbour = self.scene.neighbour.then(|| {
             let words = [writer::TASK, &self.url(&path), NEIGHBOUR_WORD, FOR_EVER];
             Process::start(&mut process::copy(&words))
