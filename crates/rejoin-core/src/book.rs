@@ -638,16 +638,13 @@ impl Book {
         self.placement.place(named_by)
     }
 
-    /// Forgets a peer.
-    pub fn forget(&mut self, now: Time, key: &PeerKey) -> bool {
-        let Some(entry) = self.entries.remove(key) else {
-            return false;
-        };
-        if let Some(slot) = entry.slot {
+    /// Forgets a peer, also one whose page of the store has not been read yet.
+    pub fn forget(&mut self, now: Time, key: &PeerKey) {
+        let seat = self.entries.remove(key).and_then(|entry| entry.slot);
+        if let Some(slot) = seat {
             self.placement.free(slot, key);
         }
         self.unsaved.forget(now, key);
-        true
     }
 
     /// What the retention rules would do.

@@ -484,6 +484,20 @@ fn a_bootstrap_server_takes_no_peers_place() {
 }
 
 #[test]
+fn who_is_forgotten_before_the_store_was_read_to_the_end_is_forgotten_there_too() {
+    let mut node = Node::new(friends(2));
+    node.store_answers = false;
+    node.tell(Input::Committed { ok: true });
+    node.commits.clear();
+    node.command(Command::Forget(key("alice")));
+    node.tell(Input::Loaded(vec![met("alice", 9, HOUR, 20.0)]));
+    assert!(node.engine.peer(&key("alice")).is_none());
+    node.pass(SECOND * 6);
+    let forgotten = node.commits.iter().flat_map(|commit| &commit.forgotten);
+    assert_eq!(forgotten.collect::<Vec<_>>(), [&key("alice")]);
+}
+
+#[test]
 fn forgetting_is_for_good() {
     let mut node = Node::new(friends(2));
     node.pass(SECOND * 6);
