@@ -72,6 +72,21 @@ fn a_store_that_is_converted_leaves_no_trace_of_what_it_was() {
 }
 
 #[test]
+fn a_large_store_that_is_converted_leaves_no_trace_either() {
+    let place = Place::new("sqlite");
+    let mut store = opened(&place, Mode::Off).store;
+    for n in 0..6 {
+        let peers = (0..100).map(|m| telling(100 * n + m));
+        store.commit(&saving(peers), NOW).unwrap();
+    }
+    store.close().unwrap();
+    let store = opened(&place, Mode::All).store;
+    check_little_told(&place);
+    store.close().unwrap();
+    check_little_told(&place);
+}
+
+#[test]
 fn every_mode_can_be_changed_for_every_other() {
     for scheme in SCHEMES {
         for from in MODES {
