@@ -264,6 +264,7 @@ mod tests {
         Disk::look(&settings::Place {
             folder: Folder::at(folder.into()),
             store: format!("sqlite:{}", store.display()),
+            seal: crate::sealing::SealWish::default(),
         })
     }
 }

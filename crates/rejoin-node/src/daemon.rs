@@ -12,9 +12,9 @@ use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Dura
 use libp2p::{
     Multiaddr, PeerId, Swarm, core::transport::ListenerId, futures::StreamExt, multiaddr::Protocol,
 };
-use rejoin::{Behaviour, Config, Setup, Time};
+use rejoin::{Behaviour, Config, OpenError, Setup, Time};
 use rejoin_libp2p::now;
-use rejoin_store::Notice;
+use rejoin_store::{Mode, Notice};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -108,8 +108,14 @@ impl Daemon {
         let keypair = identity::load_or_create(&place.folder)?;
         let me = keypair.public().to_peer_id();
         let setup = || setup(&keypair, settings.target);
-        let (memory, notices, problem) = match rejoin::open_noticing(&place.store, setup()) {
+        let opened = match place.seal.settle(&place.store)? {
+            Some(sealing) => rejoin::open_sealed(&place.store, &sealing, setup()),
+            None => rejoin::open_noticing(&place.store, setup()),
+        };
+        let (memory, notices, problem) = match opened {
             Ok((memory, notices)) => (memory, notices, None),
+            // A memory that is there and only has to be unlocked is not to be gone around.
+            Err(OpenError::Store(error)) if error.is_about_the_key() => return Err(error.into()),
             Err(error) => {
                 let memory = rejoin::open_with("memory:", setup());
                 let memory = memory.map_err(|_| Failure::System {
@@ -119,6 +125,7 @@ impl Daemon {
                 (memory, Vec::new(), Some(error.to_string()))
             }
         };
+        let sealed = rejoin_store::mode(&place.store).is_ok_and(|mode| mode == Mode::All);
         let started = now();
         let facts = NodeFacts {
             running: true,
@@ -157,7 +164,7 @@ impl Daemon {
             ports: Ports::load(&place.folder),
             connects: Connects::default(),
             lookout,
-            questions: Questions::new(&settings),
+            questions: Questions::new(&settings, sealed),
             searching: false,
             settings,
             printer,

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, process::ExitCode};
 
 use libp2p::identity::DecodingError;
-use rejoin_store::StoreError;
+use rejoin_store::{KeyError, StoreError};
 
 use crate::{bundle::BundleError, network::NetworkError, refusal::Refusal};
 
@@ -51,7 +51,7 @@ pub enum Failure {
         source: DecodingError,
     },
     /// The store cannot be used.
-    #[error(transparent)]
+    #[error("{error}{flags}", error = .0, flags = key_flags(.0))]
     Store(#[from] StoreError),
     /// Nothing to listen on.
     #[error("cannot listen on any of the addresses given; the last one said: {0}")]
@@ -75,6 +75,12 @@ pub enum Failure {
         /// Why not.
         source: BundleError,
     },
+    /// There is no key to open the memory with.
+    #[error("no key to the memory: {0}")]
+    NoKey(String),
+    /// A key file cannot be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Nobody said that it is meant.
     #[error("nothing was removed; say --yes to mean it")]
     NotMeant,
@@ -111,5 +117,13 @@ impl Failure {
     /// For `map_err`: says what was being done.
     pub fn system(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { doing, source }
+    }
+}
+
+/// The library knows no flags.
+fn key_flags(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Sealed { .. } => " (--passphrase, --passphrase-fd N or --key-file FILE)",
+        _ => "",
     }
 }

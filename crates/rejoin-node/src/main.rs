@@ -32,6 +32,7 @@ mod print;
 mod question;
 mod refusal;
 mod relaying;
+mod sealing;
 mod settings;
 mod signals;
 mod signature;

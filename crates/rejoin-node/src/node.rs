@@ -17,10 +17,10 @@ pub fn ask(place: &Place, question: &Question) -> Result<Value, Failure> {
     if let Some(client) = running(place)? {
         return client.ask(question);
     }
-    if let Question::Import(_) = question {
-        Offline::create(place, now())?;
-    }
-    let (offline, notices) = Offline::open(place, now())?;
+    let (offline, notices) = match question {
+        Question::Import(_) => Offline::open_or_create(place, now())?,
+        _ => Offline::open(place, now())?,
+    };
     for notice in notices {
         print::aside(&notice.to_string());
     }

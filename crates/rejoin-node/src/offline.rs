@@ -6,7 +6,7 @@ use rejoin::{
     Source, Status, Time,
 };
 use rejoin_core::{Engine, Event, Input, Output, retention::PruneReport};
-use rejoin_store::{Notice, PeerStore, StoreError};
+use rejoin_store::{Notice, Opened, PeerStore, StoreError};
 
 use crate::{
     answer::{Answer, NodeFacts},
@@ -30,16 +30,6 @@ pub struct Offline {
 const PAGE: usize = 1_000;
 
 impl Offline {
-    /// Makes the place where a memory is to be kept, if nothing was ever kept there.
-    ///
-    /// # Errors
-    /// If that is not possible.
-    pub fn create(place: &Place, now: Time) -> Result<(), Failure> {
-        place.folder.create()?;
-        rejoin_store::open(&place.store, now)?.store.close()?;
-        Ok(())
-    }
-
     /// Reads the memory at this place, as of `now`, and says what was found wrong with it. A place
     /// where nothing was ever kept reads as empty, and is not created.
     ///
@@ -50,8 +40,30 @@ impl Offline {
             rejoin_store::Place::Sqlite(path) | rejoin_store::Place::Json(path) => path.exists(),
             rejoin_store::Place::Memory => false,
         };
-        let url = if exists { &place.store } else { "memory:" };
-        let opened = rejoin_store::open(url, now)?;
+        match exists {
+            true => Self::read(place, now),
+            false => Self::of(place, rejoin_store::open("memory:", now)?, now),
+        }
+    }
+
+    /// As [`Self::open`], but makes the place if nothing was ever kept there.
+    ///
+    /// # Errors
+    /// If the store cannot be made or read.
+    pub fn open_or_create(place: &Place, now: Time) -> Result<(Self, Vec<Notice>), Failure> {
+        place.folder.create()?;
+        Self::read(place, now)
+    }
+
+    fn read(place: &Place, now: Time) -> Result<(Self, Vec<Notice>), Failure> {
+        let opened = match place.seal.settle(&place.store)? {
+            Some(sealing) => rejoin_store::open_sealed(&place.store, &sealing, now)?,
+            None => rejoin_store::open(&place.store, now)?,
+        };
+        Self::of(place, opened, now)
+    }
+
+    fn of(place: &Place, opened: Opened, now: Time) -> Result<(Self, Vec<Notice>), Failure> {
         let mut store = opened.store;
         let snapshot = Snapshot {
             memory: store.memory()?,

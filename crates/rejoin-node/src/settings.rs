@@ -1,6 +1,7 @@
 //! The command line, the environment and the usual places, read once and turned into plain data.
 //! Nothing else in this program looks at any of them.
 
+mod sealing;
 mod sources;
 
 use std::{path::PathBuf, time::Duration};
@@ -19,6 +20,7 @@ use crate::{
     failure::Failure,
     folder::Folder,
     question::{Query, Sort},
+    sealing::SealWish,
 };
 
 pub use sources::SourceSettings;
@@ -55,6 +57,8 @@ pub struct PlaceArgs {
     /// Memory: sqlite:PATH, json:PATH or memory: [default: sqlite:peers.db in the data folder]
     #[arg(long, global = true, value_name = "URL", env = "REJOIN_STORE")]
     store: Option<String>,
+    #[command(flatten)]
+    sealing: sealing::SealArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,6 +118,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Take in a file that `export` wrote; all of it is hearsay until we meet the peers ourselves
     Import(ImportArgs),
+    /// Change the passphrase or key file of a sealed memory
+    Rekey(sealing::NewKeyArgs),
     /// Remove everything remembered, for good
     Wipe(WipeArgs),
     /// Forget by the rules
@@ -258,6 +264,8 @@ pub struct Place {
     pub folder: Folder,
     /// The store's name.
     pub store: String,
+    /// How it is sealed.
+    pub seal: SealWish,
 }
 
 /// All a node needs to know.
@@ -298,6 +306,7 @@ impl PlaceArgs {
         Ok(Place {
             store: self.store.unwrap_or_else(in_folder),
             folder: Folder::at(folder),
+            seal: self.sealing.into(),
         })
     }
 }
@@ -361,8 +370,10 @@ fn network(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use rejoin_store::Mode;
 
     use super::*;
+    use crate::sealing::KeySource;
 
     #[test]
     fn the_command_line_makes_sense() {
@@ -413,11 +424,27 @@ mod tests {
     }
 
     #[test]
+    fn a_seal_takes_a_key_from_somewhere() {
+        let wish = |flags: &[&str]| up(&[&["--data", "d"], flags].concat()).place.seal;
+        assert_eq!(wish(&[]).key, None);
+        assert_eq!(wish(&["--seal", "all"]).key, Some(KeySource::Prompt));
+        let from_file = wish(&["--key-file", "k"]);
+        assert_eq!(from_file.key, Some(KeySource::File("k".into())));
+        assert_eq!(from_file.mode, None, "as it is");
+        let all = wish(&["--seal", "all", "--passphrase-fd", "3"]);
+        assert_eq!(all.key, Some(KeySource::Descriptor(3)));
+        assert_eq!(all.mode, Some(Mode::All));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         refused(&["up", "--target", "0"]);
         refused(&["up", "--network", "a/b"]);
         refused(&["up", "--bootstrap", "nonsense"]);
         refused(&["up", "--listen", "1.2.3.4"]);
+        refused(&["status", "--seal", "half"]);
+        refused(&["up", "--passphrase", "--passphrase-fd", "3"]);
+        refused(&["up", "--passphrase", "--key-file", "k"]);
         refused(&["block", "alice"]);
         refused(&["block", "alice", "--for", "soon"]);
         refused(&["peers", "--sort", "beauty"]);

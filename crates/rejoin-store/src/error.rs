@@ -167,6 +167,15 @@ impl StoreError {
         }
     }
 
+    /// Whether the key is missing, wrong or of no use: nothing is amiss with the store, and whoever has
+    /// the key has to be asked.
+    pub fn is_about_the_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Sealed { .. } | Self::WrongKey { .. } | Self::NotSealed { .. } | Self::Key(_)
+        )
+    }
+
     /// For `map_err`: says what was being done to which file.
     pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -3,7 +3,7 @@
 //! the better place.
 
 mod document;
-mod sealing;
+pub(crate) mod sealing;
 
 use std::{
     borrow::Cow,

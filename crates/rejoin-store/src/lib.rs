@@ -125,6 +125,18 @@ pub fn open_sealed(url: &str, sealing: &Sealing, now: Time) -> Result<Opened, St
     open_with(url, Some(sealing), now)
 }
 
+/// What of the store at `url` is sealed. Takes no key; a store that is not there is not sealed.
+///
+/// # Errors
+/// If `url` has another form, or the place cannot be read.
+pub fn mode(url: &str) -> Result<Mode, StoreError> {
+    match url.parse()? {
+        Place::Memory => Ok(Mode::Off),
+        Place::Json(path) => json::sealing::mode_of(&path),
+        Place::Sqlite(path) => sqlite::sealing::mode_of(&path),
+    }
+}
+
 /// Has another key open a sealed store. What is in it stays as it is: only the store's own key is
 /// wrapped anew. A process that has the store open must open it again. Files set aside as damaged
 /// still open with the old key, which the notices tell.

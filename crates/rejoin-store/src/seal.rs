@@ -45,6 +45,15 @@ pub enum Mode {
     All,
 }
 
+/// What a store with one of these seals has sealed; a damaged one may show older ones.
+pub(crate) fn mode_of(headers: &[Header]) -> Mode {
+    let modes = headers.iter().map(|header| header.mode);
+    match modes.clone().any(|mode| mode == Mode::All) {
+        true => Mode::All,
+        false => modes.into_iter().next().unwrap_or(Mode::Off),
+    }
+}
+
 /// The seal of one store, as far as we can open it.
 pub(crate) struct Seal {
     header: Option<Header>,
@@ -69,7 +78,7 @@ impl Seal {
         path: &Path,
     ) -> Result<Self, StoreError> {
         let Some(key) = key else {
-            if headers.iter().any(|header| header.mode == Mode::All) {
+            if mode_of(&headers) == Mode::All {
                 return Err(StoreError::Sealed { path: path.into() });
             }
             return Ok(Self {

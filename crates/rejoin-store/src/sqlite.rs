@@ -11,7 +11,7 @@ mod opening;
 mod rows;
 mod salvage;
 mod schema;
-mod sealing;
+pub(crate) mod sealing;
 
 use std::{borrow::Cow, path::PathBuf};
 

@@ -10,6 +10,7 @@ mod peers;
 mod pin;
 mod prune;
 mod publish;
+mod rekey;
 mod status;
 mod up;
 mod why;
@@ -52,6 +53,7 @@ pub fn run(line: CommandLine) -> Result<ExitCode, Failure> {
         Command::Block { who, span, .. } => block::run(&place.settle()?, who.peer, span, json)?,
         Command::Export(args) => export::run(&place.settle()?, &args, json)?,
         Command::Import(args) => import::run(&place.settle()?, &args, json)?,
+        Command::Rekey(args) => rekey::run(&place.settle()?, &args.source(), json)?,
         Command::Wipe(args) => wipe::run(&place.settle()?, &args, json)?,
         Command::Prune { dry_run } => prune::run(&place.settle()?, dry_run, json)?,
         Command::Doctor => return doctor::run(&place.settle()?, json),

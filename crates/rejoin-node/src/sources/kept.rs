@@ -23,6 +23,8 @@ const ETAG_BYTES_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub struct Lists {
     by_url: BTreeMap<String, Kept>,
+    /// Peers are not to be found on this disk.
+    nameless: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,7 +45,24 @@ impl Lists {
         let by_url = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Self {
             by_url: by_url.unwrap_or_default(),
+            nameless: false,
         }
+    }
+
+    /// Keeps of each list only when it was signed, from here on and of those kept so far: enough to
+    /// refuse an older one, and nothing of any peer.
+    #[must_use]
+    pub fn without_peers(mut self) -> Self {
+        self.nameless = true;
+        for kept in self.by_url.values_mut() {
+            kept.forget_peers();
+        }
+        self
+    }
+
+    /// Nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.by_url.is_empty()
     }
 
     /// What the server called the list we have, if that is still what we expect of it.
@@ -73,7 +92,7 @@ impl Lists {
         if !room {
             return;
         }
-        let kept = Kept {
+        let mut kept = Kept {
             etag: etag.unwrap_or_default().into(),
             signer: expected.signer.map(|signer| signer.to_string()),
             network: expected.network.into(),
@@ -81,6 +100,9 @@ impl Lists {
             expires: list.expires,
             addresses: list.addresses.clone(),
         };
+        if self.nameless {
+            kept.forget_peers();
+        }
         self.by_url.insert(url.into(), kept);
     }
 
@@ -101,6 +123,14 @@ impl Lists {
             && kept.expires.is_none_or(|end| end > expected.now_ms)
             && !kept.etag.is_empty();
         fits.then_some(kept)
+    }
+}
+
+impl Kept {
+    /// Without the list its version is of no use: it would only be said to be unchanged.
+    fn forget_peers(&mut self) {
+        self.addresses.clear();
+        self.etag.clear();
     }
 }
 
@@ -133,6 +163,32 @@ mod tests {
         assert_eq!(etag(expected(signer, "theirs", 1)), None);
         assert_eq!(etag(expected(None, "main", 1)), None);
         assert_eq!(lists.etag("https://b/", expected(signer, "main", 1)), None);
+    }
+
+    #[test]
+    fn where_no_peer_may_be_found_only_the_date_of_a_list_is_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::at(home.path().join("data"));
+        let _claim = folder.claim().unwrap();
+        let now = expected(None, "main", 1);
+        let list = List {
+            addresses: vec!["/ip4/8.8.4.4/tcp/1".parse().unwrap()],
+            issued: Some(7),
+            expires: None,
+        };
+        let mut lists = Lists::load(&folder);
+        lists.keep("https://a/", Some("1"), &list, now);
+        lists.save(&folder);
+        let mut lists = Lists::load(&folder).without_peers();
+        lists.keep("https://b/", Some("1"), &list, now);
+        lists.save(&folder);
+        let text = std::fs::read_to_string(folder.file(FILE)).unwrap();
+        assert!(!text.contains("8.8.4.4"), "{text}");
+        let lists = Lists::load(&folder);
+        for url in ["https://a/", "https://b/"] {
+            assert_eq!(lists.issued(url), Some(7));
+            assert_eq!(lists.etag(url, now), None);
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub struct Questions {
 
 impl Questions {
     /// None yet.
-    pub fn new(settings: &NodeSettings) -> Self {
+    pub fn new(settings: &NodeSettings, sealed: bool) -> Self {
         let NodeSettings {
             sources:
                 SourceSettings {
@@ -49,7 +49,10 @@ impl Questions {
             place,
             ..
         } = settings;
-        let lists = Fetcher::new(*signer, network.clone(), place.folder.clone());
+        let mut lists = Fetcher::new(*signer, network.clone(), place.folder.clone());
+        if sealed {
+            lists = lists.without_traces();
+        }
         let mut rendezvous = Rendezvous::new(network);
         for directory in directories {
             if let Directory::Rendezvous { peer, address } = directory

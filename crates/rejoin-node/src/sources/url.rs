@@ -82,6 +82,19 @@ impl Fetcher {
         }
     }
 
+    /// Leaves no peer in the data folder, whose memory is sealed.
+    #[must_use]
+    pub fn without_traces(self) -> Self {
+        let kept = self.kept.into_inner().unwrap_or_default().without_peers();
+        if !kept.is_empty() {
+            kept.save(&self.folder);
+        }
+        Self {
+            kept: Mutex::new(kept),
+            ..self
+        }
+    }
+
     /// Fetches the list, or finds it unchanged. Blocks, but no longer than `within`.
     pub fn fetch(&self, url: &str, within: Duration) -> Result<Vec<Multiaddr>, Failure> {
         match self.list(url, within) {

@@ -40,6 +40,11 @@ pub(super) fn headers(path: &Path) -> Result<Vec<Header>, StoreError> {
     Ok(found)
 }
 
+/// What of the store at `path` is sealed.
+pub(crate) fn mode_of(path: &Path) -> Result<Mode, StoreError> {
+    Ok(crate::seal::mode_of(&headers(path)?))
+}
+
 fn read_all(path: &Path) -> Result<Vec<u8>, StoreError> {
     match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

@@ -51,6 +51,17 @@ pub(super) fn headers(path: &Path) -> Result<Vec<Header>, StoreError> {
     Ok(found)
 }
 
+/// What of the store at `path` is sealed.
+pub(crate) fn mode_of(path: &Path) -> Result<Mode, StoreError> {
+    if !durable::exists(durable::folder(path))? {
+        return Ok(Mode::Off);
+    }
+    let path = durable::settle(path.to_owned())?;
+    let _lock = Lock::take(&path)?;
+    salvage::finish(&path)?;
+    Ok(seal::mode_of(&headers(&path)?))
+}
+
 /// What a database says of its seal.
 enum Told {
     NoSeal,
