@@ -170,6 +170,8 @@ pub struct ExportArgs {
     /// Only peers this node has met itself
     #[arg(long)]
     pub proven: bool,
+    #[command(flatten)]
+    pub key: sealing::FileKeyArgs,
 }
 
 #[derive(Args, Debug)]
@@ -180,6 +182,8 @@ pub struct ImportArgs {
     /// Only if it is signed by this peer
     #[arg(long, value_name = "PEER_ID")]
     pub signer: Option<PeerId>,
+    #[command(flatten)]
+    pub key: sealing::FileKeyArgs,
 }
 
 #[derive(Args, Debug)]

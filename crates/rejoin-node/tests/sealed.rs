@@ -140,6 +140,25 @@ fn a_passphrase_can_be_changed_and_the_old_one_opens_nothing_any_more() {
 }
 
 #[test]
+fn a_sealed_export_is_taken_in_with_its_passphrase_alone() {
+    let met = met("sqlite");
+    let store = format!("sqlite:{}", met.data.join("peers").display());
+    let out = met.home.path().join("export.json").display().to_string();
+    let export = ["export", &out, "--store", &store, "--key-file", &met.key];
+    let fd = ["--file-passphrase-fd", "0"];
+    json_with(&met.data, "swordfish\n", &[&export[..], &fd].concat());
+    let text = fs::read_to_string(&out).unwrap();
+    assert!(
+        !text.contains(&met.bob) && !text.contains("export"),
+        "{text}"
+    );
+    let carol = met.home.path().join("carol");
+    let import = [&["import", &out][..], &fd].concat();
+    refused(&run_with(&carol, "sawfish\n", &import), "not the key");
+    assert_eq!(json_with(&carol, "swordfish\n", &import)["new"], 1);
+}
+
+#[test]
 fn mistake_23_the_encryption_key_beside_the_ciphertext() {
     let home = home();
     let data = home.path().join("alice");

@@ -24,7 +24,7 @@ pub use error::{Retry, StoreError};
 pub use json::JSON_BYTES_MAX;
 pub use notice::{Notice, Repairs};
 pub use place::Place;
-pub use seal::{KeyError, Mode, SealKey, Sealing};
+pub use seal::{KeyError, Mode, SealKey, Sealing, is_sealed_text, open_text, seal_text};
 pub use wipe::wipe;
 
 /// Where the memory lies between two runs.

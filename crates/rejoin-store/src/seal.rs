@@ -8,6 +8,7 @@
 mod bytes;
 pub(crate) mod header;
 mod key;
+mod parcel;
 mod text;
 
 use std::{borrow::Cow, fmt, path::Path};
@@ -15,12 +16,15 @@ use std::{borrow::Cow, fmt, path::Path};
 use rejoin_core::{Changes, PeerDelta, PeerSecret};
 use serde::{Deserialize, Serialize};
 
-pub use self::key::{KeyError, SealKey};
 pub(crate) use self::text::{is_envelope, json};
 use self::{
     bytes::KeyBytes,
     header::{COST, Chance, Header},
     text::Keys,
+};
+pub use self::{
+    key::{KeyError, SealKey},
+    parcel::{is_sealed_text, open_text, seal_text},
 };
 use crate::StoreError;
 

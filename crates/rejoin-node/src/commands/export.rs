@@ -44,11 +44,12 @@ pub fn run(place: &Place, args: &ExportArgs, json: bool) -> Result<(), Failure> 
         }
         false => identity::load_or_create_in(&place.folder)?,
     };
-    outfile::write(
-        &args.out,
-        exported.sign(&keypair).as_bytes(),
-        Readers::Owner,
-    )?;
+    let mut text = exported.sign(&keypair);
+    // The signature goes under the seal: who signed is nobody's business either.
+    if let Some(source) = args.key.source() {
+        text = rejoin_store::seal_text(&text, &source.new_key()?)?;
+    }
+    outfile::write(&args.out, text.as_bytes(), Readers::Owner)?;
     let signer = keypair.public().to_peer_id();
     let peers = exported.peers.len();
     if json {

@@ -11,6 +11,7 @@ use crate::{
     node,
     print::{self, count},
     question::{Hearsay, IMPORT_MAX, Question},
+    sealing::KeySource,
     settings::{ImportArgs, Place},
 };
 
@@ -23,7 +24,12 @@ pub fn run(place: &Place, args: &ImportArgs, json: bool) -> Result<(), Failure> 
         path: args.file.clone(),
         source,
     };
-    let bytes = read(args)?;
+    let mut bytes = read(args)?;
+    if rejoin_store::is_sealed_text(&bytes) {
+        let source = args.key.source().unwrap_or(KeySource::Prompt);
+        let key = source.key("passphrase of the file: ")?;
+        bytes = rejoin_store::open_text(&bytes, &key, &args.file)?.into_bytes();
+    }
     let (bundle, signer) = Bundle::read(&bytes, args.signer).map_err(useless)?;
     if bundle.anonymous {
         return Err(useless(BundleError::Anonymous));

@@ -51,6 +51,20 @@ pub struct NewKeyArgs {
     new_key_file: Option<PathBuf>,
 }
 
+/// The key to a file that travels.
+#[derive(Args, Clone, Debug)]
+pub struct FileKeyArgs {
+    /// The file is sealed; ask for its passphrase
+    #[arg(long)]
+    file_passphrase: bool,
+    /// The file is sealed; read its passphrase from this file descriptor, up to the end of the line
+    #[arg(long, value_name = "N", conflicts_with = "file_passphrase")]
+    file_passphrase_fd: Option<u32>,
+    /// The file is sealed with this key file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file_passphrase", "file_passphrase_fd"])]
+    file_key_file: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum What {
     /// Nothing; what was sealed is unsealed
@@ -85,6 +99,14 @@ impl NewKeyArgs {
     /// Where the new key comes from.
     pub fn source(self) -> KeySource {
         source(self.new_passphrase_fd, self.new_key_file).unwrap_or(KeySource::Prompt)
+    }
+}
+
+impl FileKeyArgs {
+    /// Where the key to the file comes from, if it is said to be sealed.
+    pub fn source(&self) -> Option<KeySource> {
+        source(self.file_passphrase_fd, self.file_key_file.clone())
+            .or(self.file_passphrase.then_some(KeySource::Prompt))
     }
 }
 
