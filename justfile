@@ -23,9 +23,9 @@ swarm:
 flood:
     cargo run --release -p rejoin-sim -- flood
 
-# Writers killed over and over: whether anything they were told is saved is gone
-torture:
-    cargo run --release -p rejoin-store --example torture
+# What disks, systems and people do to a memory: whether it keeps its promises; `--quick` for a short form
+torture *args:
+    cargo run --release -p rejoin --example torture -- {{args}}
 
 # How long the engine and the shelf take
 bench:

@@ -213,8 +213,11 @@ struct Series<'a> {
     name: &'static str,
     store: &'a Store,
     cases: u64,
-    damage: Box<dyn Fn(u64, &[u8]) -> Vec<u8> + Sync + 'a>,
+    damage: Box<Damage<'a>>,
 }
+
+/// Makes a damaged file of a sound one.
+type Damage<'a> = dyn Fn(u64, &[u8]) -> Vec<u8> + Sync + 'a;
 
 impl Series<'_> {
     fn run(&self) -> Found {

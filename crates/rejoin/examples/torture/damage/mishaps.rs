@@ -24,7 +24,7 @@ impl Stores {
         let lot = move |case: u64| Rng::with_seed(seed.wrapping_mul(LOTS).wrapping_add(case));
         let bytes = self.json.file.len() as u64;
         let step = options.full_or_quick(1, STEP_QUICK);
-        let cases = options.full_or_quick(2_000, 60);
+        let cases = options.full_or_quick(2_000, 40);
         let in_json = |name, cases, damage| Series {
             name,
             store: &self.json,

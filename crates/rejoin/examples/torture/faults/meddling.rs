@@ -35,7 +35,18 @@ impl<'a> Meddler<'a> {
     pub fn meddle(&self, what: What) {
         match what {
             What::Deleted => remove(self.path),
-            What::AllDeleted => self.files().iter().for_each(|file| remove(file)),
+            What::AllDeleted => {
+                // The file itself last: a new one must not lose what is written beside it.
+                let files = self.files();
+                let beside = files.iter().filter(|file| *file != self.path);
+                beside.for_each(|file| remove(file));
+                remove(self.path);
+            }
+            What::LogDeleted => {
+                let mut log = self.path.as_os_str().to_owned();
+                log.push("-wal");
+                remove(Path::new(&log));
+            }
             What::Emptied => {
                 let file = fs::File::options().write(true).open(self.path);
                 // Nothing there is as empty as can be.

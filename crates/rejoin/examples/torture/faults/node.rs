@@ -22,7 +22,10 @@ use libp2p::{
     tcp, yamux,
 };
 use rejoin_core::Changes;
-use rejoin_store::writer::{Report, Writer};
+use rejoin_store::{
+    Notice,
+    writer::{Report, Writer},
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -160,6 +163,7 @@ async fn live(mut swarm: Swarm<Node>, mut keeping: Keeping) -> (Duration, Durati
                     }
                     keeping.commit(&mut writer, &sender);
                 }
+                Heard::Report(Report::Noticed(found)) => notice(&found),
                 Heard::Report(_) => {}
             },
         }
@@ -188,7 +192,10 @@ impl Keeping {
             drop(old);
             let store = loop {
                 match rejoin_store::open(&url, NOW) {
-                    Ok(opened) => break opened.store,
+                    Ok(opened) => {
+                        opened.notice.iter().for_each(notice);
+                        break opened.store;
+                    }
                     Err(error) => {
                         let _ = to.unbounded_send(Heard::NotOpened(error.to_string()));
                         crate::clock::pass(AFTER_REFUSAL);
@@ -213,7 +220,7 @@ impl Keeping {
         let Some(writer) = writer else { return };
         let taken = writer.commit(self.turn, self.changes(), NOW);
         assert!(taken, "the store's thread is dead");
-        if self.turn % LOAD_EVERY == 0 {
+        if self.turn.is_multiple_of(LOAD_EVERY) {
             let _ = writer.load(); // what is read is not looked at; reading is what may go wrong
         }
     }
@@ -250,6 +257,13 @@ fn swarm(own: &str, partner: &Multiaddr) -> Swarm<Node> {
         .build();
     swarm.dial(partner.clone()).expect("a partner");
     swarm
+}
+
+/// For who wants to know why a file was set aside.
+fn notice(notice: &Notice) {
+    if let Notice::Damaged { .. } = notice {
+        eprintln!("{notice}");
+    }
 }
 
 fn tell(line: &str) {

@@ -22,6 +22,8 @@ pub(super) enum What {
     Deleted,
     /// Every file of the store is deleted.
     AllDeleted,
+    /// The log of a database is deleted.
+    LogDeleted,
     /// The store's file is emptied.
     Emptied,
     /// An older copy of the file is put in its place.
@@ -96,6 +98,7 @@ pub(super) const SCENES: &[Scene] = &[
         ..alone("deleted under two", What::Deleted)
     },
     alone("all files deleted", What::AllDeleted),
+    alone("the log deleted", What::LogDeleted),
     alone("the file emptied", What::Emptied),
     alone("an older copy", What::Older),
     alone("a foreign file", What::Foreign),
