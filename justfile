@@ -33,14 +33,8 @@ bench:
 
 # Every fuzz target for so many seconds; needs nightly and `cargo install --locked cargo-fuzz`
 fuzz seconds="60":
-    #!/usr/bin/env bash
-    set -euo pipefail
-    for target in $(cargo +nightly fuzz list); do
-        mkdir -p "fuzz/corpus/$target"
-        # No message has a megabyte, so nothing that reads one may ask for sixteen at once.
-        cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
-            -max_total_time={{seconds}} -malloc_limit_mb=16
-    done
+    cargo +nightly fuzz build
+    cargo +nightly fuzz list | xargs -P 2 -I '{}' .ci/fuzz '{}' {{seconds}}
 
 # What every change must pass
 ci:

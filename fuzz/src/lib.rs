@@ -1,5 +1,13 @@
 //! What every signed record that was read has to be, whichever message brought it, and the key that
-//! the targets sign with.
+//! the targets sign with. What every store has to be, whatever its file holds, is in `shelf`.
+
+#![forbid(unsafe_code)]
+
+pub mod shelf;
+
+/// Peers and changes, the ones the store's own tests use.
+#[path = "../../crates/rejoin-store/tests/fixtures/mod.rs"]
+pub mod fixtures;
 
 use libp2p::identity::Keypair;
 use rejoin_core::{Address, SignedPeer, Word};
