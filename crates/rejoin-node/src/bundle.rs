@@ -81,9 +81,9 @@ pub enum BundleError {
     #[error("it is signed by {found}, and you asked for {wanted}")]
     OtherSigner {
         /// By whom.
-        found: PeerId,
+        found: String,
         /// Whose was wanted.
-        wanted: PeerId,
+        wanted: String,
     },
     /// Of a version we do not know.
     #[error("it is of version {found}, this program reads {VERSION}; upgrade the program")]
@@ -152,7 +152,10 @@ impl Bundle {
         let found = envelope.signature.signer();
         let found = found.ok_or(BundleError::BadSignature)?;
         if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
-            return Err(BundleError::OtherSigner { found, wanted });
+            return Err(BundleError::OtherSigner {
+                found: found.to_string(),
+                wanted: wanted.to_string(),
+            });
         }
         let bundle: Self =
             serde_json::from_str(&envelope.export).map_err(|_| BundleError::Unreadable)?;
@@ -233,7 +236,10 @@ mod tests {
         let (wanted, found) = (PeerId::random(), keypair().public().to_peer_id());
         assert_eq!(
             Bundle::read(text.as_bytes(), Some(wanted)),
-            Err(BundleError::OtherSigner { found, wanted })
+            Err(BundleError::OtherSigner {
+                found: found.to_string(),
+                wanted: wanted.to_string(),
+            })
         );
     }
 

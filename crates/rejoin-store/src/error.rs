@@ -98,6 +98,15 @@ pub enum StoreError {
         /// What was named.
         path: PathBuf,
     },
+    /// A sealed text that travelled is not what was sealed.
+    #[error(
+        "{} was damaged or changed since it was sealed, or is nothing that was; get it again",
+        path.display()
+    )]
+    DamagedParcel {
+        /// The file.
+        path: PathBuf,
+    },
     /// The key is of no use.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -147,6 +156,7 @@ impl StoreError {
             | Self::WrongKey { .. }
             | Self::Resealed { .. }
             | Self::NotSealed { .. }
+            | Self::DamagedParcel { .. }
             | Self::Key(_) => Retry::Never,
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotADirectory

@@ -63,7 +63,7 @@ pub fn seal_text(text: &str, key: &SealKey) -> Result<String, StoreError> {
 /// If the key is not the one it was sealed with or of no use, or if these bytes are nothing that was
 /// sealed, were changed since, or come from a newer version.
 pub fn open_text(bytes: &[u8], key: &SealKey, path: &Path) -> Result<String, StoreError> {
-    let damaged = || StoreError::NotSealed { path: path.into() };
+    let damaged = || StoreError::DamagedParcel { path: path.into() };
     let parcel: Parcel<'_> = serde_json::from_slice(bytes).map_err(|_| damaged())?;
     let header = match Header::parse(parcel.seal.get()) {
         Ok(header) if parcel.rejoin == KIND => header,
@@ -136,7 +136,7 @@ mod tests {
             r#"{"rejoin":"sealed","seal":7,"sealed":""}"#,
         ] {
             assert!(
-                matches!(open(text, 7), Err(StoreError::NotSealed { .. })),
+                matches!(open(text, 7), Err(StoreError::DamagedParcel { .. })),
                 "{text}"
             );
         }
