@@ -10,5 +10,6 @@ fuzz_target!(|bytes: &[u8]| {
         scheme: "json",
         file: bytes,
         log: None,
+        sealing: None,
     });
 });

@@ -35,16 +35,19 @@ fuzz_target!(|bytes: &[u8]| {
             scheme: "sqlite",
             file: rest,
             log: None,
+            sealing: None,
         }),
         1 => survives(&Found {
             scheme: "sqlite",
             file: &edited(rest),
             log: None,
+            sealing: None,
         }),
         _ => survives(&Found {
             scheme: "sqlite",
             file: &SOUND,
             log: Some(rest),
+            sealing: None,
         }),
     }
 });

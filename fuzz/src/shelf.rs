@@ -8,7 +8,7 @@ use std::{
 };
 
 use rejoin_core::{PeerKey, PeerRecord};
-use rejoin_store::{Notice, PeerStore, StoreError, open};
+use rejoin_store::{Notice, Opened, PeerStore, Sealing, StoreError, open, open_sealed};
 
 use crate::fixtures::{NOW, all, key, peer, saving};
 
@@ -20,6 +20,17 @@ pub struct Found<'a> {
     pub file: &'a [u8],
     /// What is in SQLite's log beside it, if there is one.
     pub log: Option<&'a [u8]>,
+    /// How it is opened, if it is to be sealed.
+    pub sealing: Option<&'a Sealing>,
+}
+
+impl Found<'_> {
+    fn open(&self, url: &str) -> Result<Opened, StoreError> {
+        match self.sealing {
+            None => open(url, NOW),
+            Some(sealing) => open_sealed(url, sealing, NOW),
+        }
+    }
 }
 
 /// Goes through all of it.
@@ -31,9 +42,11 @@ pub fn survives(found: &Found<'_>) {
         fs::write(folder.path().join("peers-wal"), log).expect("a file there");
     }
     let url = format!("{}:{}", found.scheme, path.display());
-    let opened = match open(&url, NOW) {
+    let opened = match found.open(&url) {
         Ok(opened) => opened,
-        Err(StoreError::TooNew { .. }) => return is_untouched(&path, found),
+        Err(
+            StoreError::TooNew { .. } | StoreError::Sealed { .. } | StoreError::WrongKey { .. },
+        ) => return is_untouched(&path, found),
         Err(error) => panic!("it must open: {error}"),
     };
     for notice in &opened.notice {
@@ -57,7 +70,7 @@ pub fn survives(found: &Found<'_>) {
         assert_eq!(after, expected, "a commit changes what it names");
     }
     store.close().expect("nothing is left to do");
-    let again = open(&url, NOW).expect("what we wrote opens");
+    let again = found.open(&url).expect("what we wrote opens");
     assert_eq!(again.notice, [], "what we wrote is sound");
     let mut store = again.store;
     assert_eq!(is_usable(&mut *store), after);
