@@ -13,12 +13,15 @@ mod salvage;
 mod schema;
 pub(crate) mod sealing;
 
-use std::{borrow::Cow, path::PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
 use rusqlite::{Connection, Params, TransactionBehavior};
 
-use self::{last_good::LastGood, opening::is_damage};
+use self::{last_good::LastGood, opening::is_damage, salvage::WAL};
 use crate::{
     Notice, PeerStore, Repairs, SealKey, StoreError,
     durable::{self, Identity},
@@ -35,6 +38,8 @@ pub(crate) struct SqliteStore {
     /// `conn` stands for nothing, since a rebuild has failed half-way.
     file: Option<Identity>,
     seal: Seal,
+    /// The log that belongs to it.
+    log: Option<Identity>,
     last_good: LastGood,
     now: Time,
     repairs: Repairs,
@@ -60,6 +65,7 @@ impl SqliteStore {
         let (conn, notices) = opening::open_sound(&path, now, &seal, &lock)?;
         Ok(Self {
             file: durable::identity(&path)?,
+            log: log_of(&path)?,
             last_good: LastGood::of(&path),
             path,
             conn,
@@ -85,6 +91,7 @@ impl SqliteStore {
     /// Makes sure that it is.
     fn attach(&mut self, lock: &Lock) -> Result<(), StoreError> {
         if self.is_attached()? {
+            self.log = log_of(&self.path)?;
             return Ok(());
         }
         // A file removed or replaced under us lives on in the connection; what it held must not be lost.
@@ -96,7 +103,8 @@ impl SqliteStore {
             _ => None,
         };
         self.let_go()?;
-        if held.is_some() {
+        // Unless others have done so, and the log that is there belongs to the file that is.
+        if held.is_some() && log_of(&self.path)? == self.log {
             salvage::set_log_aside(&self.path, self.now)?;
         }
         self.reopen(lock)?;
@@ -126,6 +134,7 @@ impl SqliteStore {
     fn reopen(&mut self, lock: &Lock) -> Result<(), StoreError> {
         let (conn, notices) = opening::open_sound(&self.path, self.now, &self.seal, lock)?;
         self.file = durable::identity(&self.path)?;
+        self.log = log_of(&self.path)?;
         self.conn = conn;
         self.notices.extend(notices);
         Ok(())
@@ -340,6 +349,10 @@ impl PeerStore for SqliteStore {
         let closed = self.conn.close();
         closed.map_err(|(_, error)| StoreError::sqlite("close", &self.path)(error))
     }
+}
+
+fn log_of(path: &Path) -> Result<Option<Identity>, StoreError> {
+    durable::identity(&durable::beside(path, WAL))
 }
 
 /// What a commit did.

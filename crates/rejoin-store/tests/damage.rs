@@ -153,6 +153,32 @@ fn what_a_broken_database_no_longer_gives_comes_from_its_last_good_copy() {
 }
 
 #[test]
+fn a_byte_wrong_in_the_head_of_a_file_loses_no_peer() {
+    let place = Place::new("json");
+    place.fill(0..3);
+    let whole = fs::read(place.path()).unwrap();
+    let peers = whole.windows(7).position(|part| part == b"\"peers\"");
+    let memory = whole.windows(8).position(|part| part == b"\"memory\"");
+    let head = memory.into_iter().chain(peers).max().unwrap() + 10;
+    for at in (0..120).chain(head - 12..head) {
+        for bit in 0..8 {
+            let place = Place::new("json");
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << bit;
+            fs::write(place.path(), &damaged).unwrap();
+            match rejoin_store::open(&place.url(), NOW) {
+                Ok(mut opened) => {
+                    let found = opened.store.count().unwrap();
+                    let head = String::from_utf8_lossy(&damaged[..at + 9]);
+                    assert_eq!(found, 3, "byte {at}, bit {bit}: {head}");
+                }
+                Err(error) => assert!(matches!(error, StoreError::TooNew { .. }), "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn one_bad_record_never_loses_another() {
     let place = Place::new("json");
     place.fill(0..10);

@@ -297,6 +297,11 @@ impl<'a> Outline<'a> {
                     _ => Flaw::Damaged(error.to_string()),
                 }
             })?;
+        if let Some(name) = outline.misspelt() {
+            return Err(Flaw::Damaged(format!(
+                "{name:?} is no name of ours, but nearly"
+            )));
+        }
         if outline.is_foreign() {
             return Err(Flaw::Foreign);
         }
@@ -320,10 +325,27 @@ impl<'a> Outline<'a> {
         }
     }
 
+    /// A name of ours in which one byte is wrong: nobody chooses it, so the disk has. Taken for a
+    /// stranger's, it would hide all that stands under it.
+    fn misspelt(&self) -> Option<&str> {
+        let kind = self.kind.as_deref().filter(|kind| is_nearly(kind, KIND));
+        let mut names = self.unknown.keys().map(String::as_str);
+        kind.or_else(|| names.find(|name| NAMES.iter().any(|ours| is_nearly(name, ours))))
+    }
+
     /// Of another program, whose `peers` may have any shape.
     fn is_foreign(&self) -> bool {
         self.kind.as_deref() != Some(KIND)
     }
+}
+
+/// The names of our fields.
+const NAMES: [&str; 6] = ["rejoin", "version", "generation", "seal", "memory", "peers"];
+
+/// Whether two words differ in one byte.
+fn is_nearly(word: &str, ours: &str) -> bool {
+    let differing = word.bytes().zip(ours.bytes()).filter(|(a, b)| a != b);
+    word.len() == ours.len() && differing.count() == 1
 }
 
 #[cfg(test)]
@@ -365,6 +387,11 @@ mod tests {
         );
         check(r#"{"rejoin":"export","version":1,"peers":[]}"#, "foreign");
         check(r#"{"peers":[{"peer_id":"x"}],"version":9}"#, "foreign");
+        for name in ["rejoin", "peers", "version"] {
+            let wrong = name.replacen(['r', 'p', 'v'], "x", 1);
+            let text = r#"{"rejoin":"peers","version":1,"peers":[]}"#;
+            check(&text.replacen(name, &wrong, 1), "damaged");
+        }
         check("{}", "foreign");
         check("[]", "damaged");
         check("", "damaged");
