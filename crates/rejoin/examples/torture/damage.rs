@@ -227,7 +227,11 @@ impl Series<'_> {
             let mut found = Found::default();
             for case in (hand..self.cases).step_by(hands as usize) {
                 let damaged = (self.damage)(case, &self.store.file);
-                self.store.open_damaged(&damaged, folder.path(), &mut found);
+                let missing = self.store.open_damaged(&damaged, folder.path(), &mut found);
+                if missing > 0 {
+                    let (scheme, name) = (self.store.scheme, self.name);
+                    eprintln!("{scheme}, {name}, file {case}: {missing} untouched records gone");
+                }
             }
             found
         };

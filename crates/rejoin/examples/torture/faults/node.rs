@@ -276,7 +276,7 @@ fn tell(line: &str) {
 const PING_EVERY: Duration = Duration::from_millis(20);
 
 /// Pings do not keep a connection by themselves.
-const NEVER: Duration = Duration::from_secs(86_400);
+pub const NEVER: Duration = Duration::from_secs(86_400);
 
 const AFTER_REFUSAL: Duration = Duration::from_millis(1);
 

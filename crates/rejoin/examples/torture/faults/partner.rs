@@ -6,6 +6,8 @@ use libp2p::{
     Multiaddr, SwarmBuilder, futures::StreamExt, noise, ping, swarm::SwarmEvent, tcp, yamux,
 };
 
+use super::node::NEVER;
+
 /// Starts it; it runs as long as this program. Returns its address.
 pub fn start() -> Multiaddr {
     let (sender, address) = mpsc::channel();
@@ -24,6 +26,7 @@ pub fn start() -> Multiaddr {
                 .expect("a transport")
                 .with_behaviour(|_| ping::Behaviour::default())
                 .expect("a behaviour")
+                .with_swarm_config(|config| config.with_idle_connection_timeout(NEVER))
                 .build();
             let anywhere = "/ip4/127.0.0.1/tcp/0".parse().expect("an address");
             swarm.listen_on(anywhere).expect("a free port");

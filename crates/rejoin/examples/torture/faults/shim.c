@@ -151,17 +151,14 @@ ssize_t write(int fd, const void *bytes, size_t count) {
     return real(fd, bytes, allowed);
 }
 
-ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
-    REAL(pwrite)
-    WRITE_OR_FAIL(fd, count)
-    return real(fd, bytes, allowed, at);
-}
-
-ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
-    REAL(pwrite64)
-    WRITE_OR_FAIL(fd, count)
-    return real(fd, bytes, allowed, at);
-}
+#define PWRITE(name, offset)                                                                        \
+    ssize_t name(int fd, const void *bytes, size_t count, offset at) {                              \
+        REAL(name)                                                                                  \
+        WRITE_OR_FAIL(fd, count)                                                                    \
+        return real(fd, bytes, allowed, at);                                                        \
+    }
+PWRITE(pwrite, off_t)
+PWRITE(pwrite64, off64_t)
 
 ssize_t writev(int fd, const struct iovec *parts, int count) {
     REAL(writev)
@@ -179,19 +176,15 @@ ssize_t copy_file_range(int in, off64_t *from, int out, off64_t *to, size_t coun
     return real(in, from, out, to, count, flags);
 }
 
-int ftruncate(int fd, off_t length) {
-    REAL(ftruncate)
-    if (fd_fails(WRITE, fd))
-        FAIL(EIO);
-    return real(fd, length);
-}
-
-int ftruncate64(int fd, off64_t length) {
-    REAL(ftruncate64)
-    if (fd_fails(WRITE, fd))
-        FAIL(EIO);
-    return real(fd, length);
-}
+#define TRUNCATE(name, offset)                                                                      \
+    int name(int fd, offset length) {                                                               \
+        REAL(name)                                                                                  \
+        if (fd_fails(WRITE, fd))                                                                    \
+            FAIL(EIO);                                                                              \
+        return real(fd, length);                                                                    \
+    }
+TRUNCATE(ftruncate, off_t)
+TRUNCATE(ftruncate64, off64_t)
 
 ssize_t read(int fd, void *bytes, size_t count) {
     REAL(read)
@@ -200,33 +193,25 @@ ssize_t read(int fd, void *bytes, size_t count) {
     return real(fd, bytes, count);
 }
 
-ssize_t pread(int fd, void *bytes, size_t count, off_t at) {
-    REAL(pread)
-    if (fd_fails(READ, fd))
-        FAIL(EIO);
-    return real(fd, bytes, count, at);
-}
+#define PREAD(name, offset)                                                                         \
+    ssize_t name(int fd, void *bytes, size_t count, offset at) {                                    \
+        REAL(name)                                                                                  \
+        if (fd_fails(READ, fd))                                                                     \
+            FAIL(EIO);                                                                              \
+        return real(fd, bytes, count, at);                                                          \
+    }
+PREAD(pread, off_t)
+PREAD(pread64, off64_t)
 
-ssize_t pread64(int fd, void *bytes, size_t count, off64_t at) {
-    REAL(pread64)
-    if (fd_fails(READ, fd))
-        FAIL(EIO);
-    return real(fd, bytes, count, at);
-}
-
-int fsync(int fd) {
-    REAL(fsync)
-    if (fd_fails(FLUSH, fd))
-        FAIL(EIO);
-    return real(fd);
-}
-
-int fdatasync(int fd) {
-    REAL(fdatasync)
-    if (fd_fails(FLUSH, fd))
-        FAIL(EIO);
-    return real(fd);
-}
+#define SYNC(name)                                                                                  \
+    int name(int fd) {                                                                              \
+        REAL(name)                                                                                  \
+        if (fd_fails(FLUSH, fd))                                                                    \
+            FAIL(EIO);                                                                              \
+        return real(fd);                                                                            \
+    }
+SYNC(fsync)
+SYNC(fdatasync)
 
 /* A change of names: the error it is to fail with, or 0. */
 static int name_fails(const char *path) {
@@ -327,29 +312,16 @@ int openat64(int at, const char *path, int flags, ...) {
     if (lot)                                                                                        \
         FAIL((lot >> 20) % 2 ? EIO : EACCES);
 
-int stat(const char *path, struct stat *found) {
-    REAL(stat)
-    LOOK_OR_FAIL(path)
-    return real(path, found);
-}
-
-int stat64(const char *path, struct stat64 *found) {
-    REAL(stat64)
-    LOOK_OR_FAIL(path)
-    return real(path, found);
-}
-
-int lstat(const char *path, struct stat *found) {
-    REAL(lstat)
-    LOOK_OR_FAIL(path)
-    return real(path, found);
-}
-
-int lstat64(const char *path, struct stat64 *found) {
-    REAL(lstat64)
-    LOOK_OR_FAIL(path)
-    return real(path, found);
-}
+#define STAT(name, kind)                                                                            \
+    int name(const char *path, struct kind *found) {                                                \
+        REAL(name)                                                                                  \
+        LOOK_OR_FAIL(path)                                                                          \
+        return real(path, found);                                                                   \
+    }
+STAT(stat, stat)
+STAT(stat64, stat64)
+STAT(lstat, stat)
+STAT(lstat64, stat64)
 
 int access(const char *path, int mode) {
     REAL(access)
@@ -357,19 +329,15 @@ int access(const char *path, int mode) {
     return real(path, mode);
 }
 
-int fstat(int fd, struct stat *found) {
-    REAL(fstat)
-    if (fd_fails(LOOK, fd))
-        FAIL(EIO);
-    return real(fd, found);
-}
-
-int fstat64(int fd, struct stat64 *found) {
-    REAL(fstat64)
-    if (fd_fails(LOOK, fd))
-        FAIL(EIO);
-    return real(fd, found);
-}
+#define FSTAT(name, kind)                                                                           \
+    int name(int fd, struct kind *found) {                                                          \
+        REAL(name)                                                                                  \
+        if (fd_fails(LOOK, fd))                                                                     \
+            FAIL(EIO);                                                                              \
+        return real(fd, found);                                                                     \
+    }
+FSTAT(fstat, stat)
+FSTAT(fstat64, stat64)
 
 int statx(int at, const char *path, int flags, unsigned mask, struct statx *found) {
     REAL(statx)
