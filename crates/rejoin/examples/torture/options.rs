@@ -28,8 +28,8 @@ impl Options {
         let mut options = Self {
             json: false,
             quick,
-            kills: if quick { 30 } else { 1_000 },
-            faults: if quick { 360 } else { 10_000 },
+            kills: if quick { 20 } else { 1_000 },
+            faults: if quick { 300 } else { 10_000 },
             writers: 3,
             seed: 1,
         };
