@@ -7,10 +7,13 @@ use libp2p::{PeerId, multiaddr::Protocol};
 use rejoin_fuzz::key;
 use serde_json::json;
 
-// The program is no library; the file stands on its own.
+// The program is no library; these files stand on their own.
 #[allow(dead_code)]
 #[path = "../../crates/rejoin-node/src/sources/list.rs"]
 mod list;
+#[allow(dead_code)]
+#[path = "../../crates/rejoin-node/src/signature.rs"]
+mod signature;
 
 use list::{ADDRESSES_MAX, Expected, List, read};
 

@@ -175,7 +175,7 @@ impl World {
             let key = &delta.record.key;
             let mut joined = delta.onto(self.peers.get(key).cloned());
             joined.sanitise(self.now);
-            self.peers.insert(key.clone(), joined);
+            self.peers.insert(key.clone(), self.as_kept(joined));
         }
         for key in &changes.forgotten {
             self.peers.remove(key);
@@ -184,6 +184,17 @@ impl World {
             let mut joined = delta.onto(self.memory.take());
             joined.survival.sanitise();
             self.memory = Some(joined);
+        }
+    }
+
+    /// A file does not say since when nothing was counted, and what is added to nothing shows it.
+    fn as_kept(&self, record: PeerRecord) -> PeerRecord {
+        match self.scheme {
+            Scheme::Memory => record,
+            Scheme::Json | Scheme::Sqlite => {
+                let text = serde_json::to_string(&record).expect("plain data has a JSON form");
+                serde_json::from_str(&text).expect("what was written is read")
+            }
         }
     }
 
