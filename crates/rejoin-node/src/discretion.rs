@@ -213,8 +213,8 @@ mod tests {
         check("/home/alice", "~");
         check("in /home/alice.", "in ~.");
         check(
-            "/home/alice2/x, /home/alice.old",
-            "/home/alice2/x, /home/alice.old",
+            "/home/alice-2/x, /home/alice.old",
+            "/home/alice-2/x, /home/alice.old",
         );
     }
 
