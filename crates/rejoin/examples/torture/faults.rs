@@ -74,6 +74,7 @@ pub fn run(options: &Options, outcome: &mut Outcome) {
                 quick: options.quick,
                 seed: options.seed * 1_000 + (round * SCENES.len() + number) as u64,
                 faults: if is_last { missing } else { each },
+                in_full: is_last,
                 partner: &partner,
                 shim: shim.as_ref(),
             }

@@ -28,6 +28,8 @@ pub(super) struct Play<'a> {
     pub seed: u64,
     /// So many calls are to fail, if calls are to fail.
     pub faults: u64,
+    /// However long that takes.
+    pub in_full: bool,
     pub partner: &'a Multiaddr,
     pub shim: Option<&'a Shim>,
 }
@@ -181,7 +183,7 @@ impl Play<'_> {
             beneath.off();
             found.stuck += u64::from(!node.commits(2, RECOVERY_MAX));
             bursts += 1;
-            if !came && bursts >= bursts_wanted {
+            if !came && bursts >= bursts_wanted && !self.in_full {
                 break; // the store makes too few calls of this kind
             }
         }
