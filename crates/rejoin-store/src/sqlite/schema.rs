@@ -118,7 +118,9 @@ pub(super) fn flaw(conn: &Connection) -> rusqlite::Result<Option<String>> {
         return Ok(None);
     }
     let answer: String = conn.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    Ok((answer != "ok").then_some(answer))
+    // A read that failed is no damage; the page is looked at again when it is needed.
+    let unread = answer.contains("unable to get the page");
+    Ok((answer != "ok" && !unread).then_some(answer))
 }
 
 /// Whether the tables have our columns.
