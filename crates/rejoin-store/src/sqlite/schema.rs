@@ -118,9 +118,18 @@ pub(super) fn flaw(conn: &Connection) -> rusqlite::Result<Option<String>> {
         return Ok(None);
     }
     let answer: String = conn.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    // A read that failed is no damage; the page is looked at again when it is needed.
-    let unread = answer.contains("unable to get the page");
-    Ok((answer != "ok" && !unread).then_some(answer))
+    if let Some(code) = failed_read(&answer) {
+        let error = ffi::Error::new(code);
+        return Err(rusqlite::Error::SqliteFailure(error, Some(answer)));
+    }
+    Ok((answer != "ok").then_some(answer))
+}
+
+/// The code of a read that the system refused, which a check reports like damage.
+fn failed_read(answer: &str) -> Option<i32> {
+    let (_, code) = answer.rsplit_once("unable to get the page. error code=")?;
+    let code = code.trim().parse().ok()?;
+    (ffi::Error::new(code).code == ErrorCode::SystemIoFailure).then_some(code)
 }
 
 /// Whether the tables have our columns.
@@ -178,6 +187,20 @@ mod tests {
         assert!(migrate(&mut conn, 1, &broken).is_err());
         assert_eq!(state(&conn, 1).unwrap(), State::Ready);
         assert!(conn.prepare("SELECT mood FROM peers").is_err());
+    }
+
+    #[test]
+    fn a_read_that_failed_is_told_from_damage() {
+        let said = |code: i32| format!("Page 7: unable to get the page. error code={code}");
+        assert_eq!(
+            failed_read(&said(8458)),
+            Some(8458),
+            "a file system at fault"
+        );
+        assert_eq!(failed_read(&said(266)), Some(266), "a read");
+        assert_eq!(failed_read(&said(11)), None, "a page that cannot be");
+        assert_eq!(failed_read("ok"), None);
+        assert_eq!(failed_read("row 1 missing from index peers_by_rank"), None);
     }
 
     #[test]
