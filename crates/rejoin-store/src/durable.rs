@@ -146,12 +146,22 @@ pub(crate) type Identity = (u64, u64);
 
 /// Which file lies at `path`, if any.
 pub(crate) fn identity(path: &Path) -> Result<Option<Identity>, StoreError> {
-    let file = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::file("look at", path)(error)),
-        Ok(file) => file,
-    };
-    Ok(Some(number_of(&file)))
+    Ok(look_at(path)?.map(|file| number_of(&file)))
+}
+
+/// As [`identity`], of a file with something in it.
+pub(crate) fn identity_unless_empty(path: &Path) -> Result<Option<Identity>, StoreError> {
+    let file = look_at(path)?.filter(|file| file.len() > 0);
+    Ok(file.map(|file| number_of(&file)))
+}
+
+/// Not being able to tell whether there is a file is an error: what is taken for missing is made anew.
+fn look_at(path: &Path) -> Result<Option<fs::Metadata>, StoreError> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::file("look at", path)(error)),
+    }
 }
 
 #[cfg(unix)]
@@ -166,19 +176,14 @@ pub(crate) fn number_of(_file: &fs::Metadata) -> Identity {
     (0, 0)
 }
 
-/// Whether there is anything at this path. Not being able to tell is an error: what is taken for
-/// missing is made anew.
+/// Whether there is anything at this path.
 pub(crate) fn exists(path: &Path) -> Result<bool, StoreError> {
-    path.try_exists().map_err(StoreError::file("look at", path))
+    Ok(look_at(path)?.is_some())
 }
 
 /// Whether there is nothing at this path, or nothing in it.
 pub(crate) fn is_empty(path: &Path) -> Result<bool, StoreError> {
-    match fs::metadata(path) {
-        Ok(file) => Ok(file.len() == 0),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(StoreError::file("look at", path)(error)),
-    }
+    Ok(look_at(path)?.is_none_or(|file| file.len() == 0))
 }
 
 /// Removes a file that may not be there.

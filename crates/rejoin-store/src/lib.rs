@@ -178,23 +178,25 @@ fn open_with(url: &str, sealing: Option<&Sealing>, now: Time) -> Result<Opened, 
         Place::Memory => Opened::of(memory::MemoryStore::new(now)),
         Place::Json(path) => {
             let mut store = json::JsonStore::open(path, key, now)?;
-            if let Some(Sealing { mode, key }) = sealing
-                && *mode != store.mode()
-            {
-                store.reseal(*mode, key)?;
+            if let Some((mode, key)) = differing(sealing, store.mode()) {
+                store.reseal(mode, key)?;
             }
             Opened::of(store)
         }
         Place::Sqlite(path) => {
             let mut store = sqlite::SqliteStore::open(path, key, now)?;
-            if let Some(Sealing { mode, key }) = sealing
-                && *mode != store.mode()
-            {
-                store.reseal(*mode, key)?;
+            if let Some((mode, key)) = differing(sealing, store.mode()) {
+                store.reseal(mode, key)?;
             }
             Opened::of(store)
         }
     })
+}
+
+/// How a store is to be sealed, if not as it is.
+fn differing(sealing: Option<&Sealing>, is: Mode) -> Option<(Mode, &SealKey)> {
+    let sealing = sealing.filter(|sealing| sealing.mode != is)?;
+    Some((sealing.mode, &sealing.key))
 }
 
 impl Opened {

@@ -134,6 +134,14 @@ impl Seal {
         })
     }
 
+    /// Whether a store that shows these seals can be one of ours: a damaged one may show none any more.
+    pub(crate) fn may_be_among(&self, found: &[Header]) -> bool {
+        match &self.header {
+            Some(ours) => found.is_empty() || found.contains(ours),
+            None => found.is_empty(),
+        }
+    }
+
     pub(crate) fn header(&self) -> Option<&Header> {
         self.header.as_ref()
     }

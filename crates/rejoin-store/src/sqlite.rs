@@ -84,8 +84,8 @@ impl SqliteStore {
 
     /// Whether the file we have open is the one that others see, with something in it.
     fn is_attached(&self) -> Result<bool, StoreError> {
-        let there = durable::identity(&self.path)?;
-        Ok(self.file.is_some() && there == self.file && !durable::is_empty(&self.path)?)
+        let there = durable::identity_unless_empty(&self.path)?;
+        Ok(there.is_some() && there == self.file)
     }
 
     /// Makes sure that it is.

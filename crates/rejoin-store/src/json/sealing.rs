@@ -65,11 +65,9 @@ impl JsonStore {
 
     /// Makes sure that what is damaged is not of another seal than ours, or it would be taken for lost.
     pub(super) fn check_seal(&self) -> Result<(), StoreError> {
-        let found = headers(&self.path)?;
-        match self.seal.header() {
-            Some(ours) if found.is_empty() || found.contains(ours) => Ok(()),
-            None if found.is_empty() => Ok(()),
-            _ => Err(self.resealed()),
+        match self.seal.may_be_among(&headers(&self.path)?) {
+            true => Ok(()),
+            false => Err(self.resealed()),
         }
     }
 

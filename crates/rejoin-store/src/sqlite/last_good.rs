@@ -49,8 +49,7 @@ impl LastGood {
     /// Before the end: takes a new copy if anything was committed since the last one, unless that would
     /// hold up whoever waits for the end.
     pub(super) fn catch_up(&mut self, conn: &Connection, path: &Path, now: Time) {
-        let pages = conn.query_one("PRAGMA page_count", [], |row| row.get(0));
-        if self.behind && pages.is_ok_and(|pages: i64| pages <= CLOSING_PAGES_MAX) {
+        if self.behind && pages_of(conn).is_ok_and(|pages| pages <= CLOSING_PAGES_MAX) {
             self.take(conn, path, now);
         }
     }
@@ -69,10 +68,7 @@ impl LastGood {
 fn take(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let fresh = beside(path, FRESH);
     let failed = |error| StoreError::sqlite("copy", path)(error);
-    let pages: i64 = conn
-        .query_one("PRAGMA page_count", [], |row| row.get(0))
-        .map_err(failed)?;
-    if pages > PAGES_MAX {
+    if pages_of(conn).map_err(failed)? > PAGES_MAX {
         return durable::remove(&place(path)); // better none than one from long ago
     }
     let copy = || {
@@ -89,6 +85,10 @@ fn take(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     copy().inspect_err(|_| {
         let _ = durable::remove(&fresh);
     })
+}
+
+fn pages_of(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.query_one("PRAGMA page_count", [], |row| row.get(0))
 }
 
 /// What the copy gives, if there is one. One that cannot be read just now may be the only one there is,

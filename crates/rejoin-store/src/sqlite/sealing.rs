@@ -106,11 +106,9 @@ fn holds_sealed(conn: &Connection) -> rusqlite::Result<bool> {
 
 /// Makes sure that what is damaged is not of another seal than ours, or it would be taken for lost.
 pub(super) fn check(path: &Path, seal: &Seal) -> Result<(), StoreError> {
-    let found = headers(path)?;
-    match seal.header() {
-        Some(ours) if found.is_empty() || found.contains(ours) => Ok(()),
-        None if found.is_empty() => Ok(()),
-        _ => Err(StoreError::Resealed { path: path.into() }),
+    match seal.may_be_among(&headers(path)?) {
+        true => Ok(()),
+        false => Err(StoreError::Resealed { path: path.into() }),
     }
 }
 
