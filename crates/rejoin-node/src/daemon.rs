@@ -108,8 +108,10 @@ impl Daemon {
         let keypair = identity::load_or_create(&place.folder)?;
         let me = keypair.public().to_peer_id();
         let setup = || setup(&keypair, settings.target);
-        let opened = match place.seal.settle(&place.store)? {
-            Some(sealing) => rejoin::open_sealed(&place.store, &sealing, setup()),
+        let sealing = place.seal.settle(&place.store)?;
+        let sealed = sealing.as_ref().is_some_and(|it| it.mode == Mode::All);
+        let opened = match &sealing {
+            Some(sealing) => rejoin::open_sealed(&place.store, sealing, setup()),
             None => rejoin::open_noticing(&place.store, setup()),
         };
         let (memory, notices, problem) = match opened {
@@ -125,7 +127,6 @@ impl Daemon {
                 (memory, Vec::new(), Some(error.to_string()))
             }
         };
-        let sealed = rejoin_store::mode(&place.store).is_ok_and(|mode| mode == Mode::All);
         let started = now();
         let facts = NodeFacts {
             running: true,

@@ -17,13 +17,10 @@ pub fn ask(place: &Place, question: &Question) -> Result<Value, Failure> {
     if let Some(client) = running(place)? {
         return client.ask(question);
     }
-    let (offline, notices) = match question {
+    let offline = match question {
         Question::Import(_) => Offline::open_or_create(place, now())?,
-        _ => Offline::open(place, now())?,
+        _ => Offline::open_aloud(place, now())?,
     };
-    for notice in notices {
-        print::aside(&notice.to_string());
-    }
     let answer = offline.ask(question)?;
     Ok(serde_json::to_value(answer).unwrap_or_default())
 }

@@ -14,6 +14,7 @@ use crate::{
     failure::Failure,
     identity,
     mind::{self, Mind},
+    print,
     question::{Hearsay, Question},
     settings::Place,
 };
@@ -46,13 +47,21 @@ impl Offline {
         }
     }
 
-    /// As [`Self::open`], but makes the place if nothing was ever kept there.
+    /// As [`Self::open`], and tells the user what was found wrong.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_aloud(place: &Place, now: Time) -> Result<Self, Failure> {
+        Self::open(place, now).map(aloud)
+    }
+
+    /// As [`Self::open_aloud`], but makes the place if nothing was ever kept there.
     ///
     /// # Errors
     /// If the store cannot be made or read.
-    pub fn open_or_create(place: &Place, now: Time) -> Result<(Self, Vec<Notice>), Failure> {
+    pub fn open_or_create(place: &Place, now: Time) -> Result<Self, Failure> {
         place.folder.create()?;
-        Self::read(place, now)
+        Self::read(place, now).map(aloud)
     }
 
     fn read(place: &Place, now: Time) -> Result<(Self, Vec<Notice>), Failure> {
@@ -182,6 +191,13 @@ impl Mind for Offline {
         };
         self.engine.handle_input(self.now, heard);
     }
+}
+
+fn aloud((offline, notices): (Offline, Vec<Notice>)) -> Offline {
+    for notice in notices {
+        print::aside(&notice.to_string());
+    }
+    offline
 }
 
 fn everybody(store: &mut dyn PeerStore) -> Result<Vec<PeerRecord>, StoreError> {

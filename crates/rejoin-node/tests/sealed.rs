@@ -9,7 +9,7 @@ use std::{
     process::{Output, Stdio},
 };
 
-use common::{Start, home, name_in, program};
+use common::{Start, files_with, home, name_in, program};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -179,23 +179,9 @@ fn mistake_23_the_encryption_key_beside_the_ciphertext() {
 fn files_that_name(folder: &Path, address: &str) -> Vec<String> {
     let peer: libp2p::PeerId = name_in(address).parse().unwrap();
     let place = address.split("/p2p/").next().unwrap();
-    let needles = [
-        peer.to_string().into_bytes(),
-        peer.to_bytes(),
-        place.as_bytes().to_vec(),
-    ];
-    let mut named = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            named.extend(files_that_name(&path, address));
-            continue;
-        }
-        let bytes = fs::read(&path).unwrap();
-        let has = |needle: &Vec<u8>| bytes.windows(needle.len()).any(|part| part == &needle[..]);
-        if needles.iter().any(has) {
-            named.push(path.display().to_string());
-        }
-    }
-    named
+    let name = peer.to_string();
+    files_with(
+        folder,
+        &[name.as_bytes(), &peer.to_bytes(), place.as_bytes()],
+    )
 }

@@ -24,10 +24,7 @@ use crate::{
 pub fn run(place: &Place, args: &ExportArgs, json: bool) -> Result<(), Failure> {
     let now = now();
     // What a running node knows is on the disk within seconds, and stores are shared.
-    let (memory, notices) = Offline::open(place, now)?;
-    for notice in notices {
-        print::aside(&notice.to_string());
-    }
+    let memory = Offline::open_aloud(place, now)?;
     let mut records: Vec<_> = memory
         .peers()
         .filter(|record| !args.proven || record.pool() == Pool::Proven)

@@ -34,10 +34,7 @@ const SEEN_WITHIN: Duration = Duration::from_secs(2 * 86_400);
 pub fn run(place: &Place, args: &PublishArgs, json: bool) -> Result<(), Failure> {
     let now = now();
     // What a running node knows is on the disk within seconds, and stores are shared.
-    let (memory, notices) = Offline::open(place, now)?;
-    for notice in notices {
-        print::aside(&notice.to_string());
-    }
+    let memory = Offline::open_aloud(place, now)?;
     let keypair = identity::load_or_create_in(&place.folder)?;
     let signed = Signed {
         network: args.network.clone(),

@@ -298,3 +298,21 @@ fn lines<T: Send + 'static>(
     });
     lines
 }
+
+/// Files below a folder in which any of these bytes stand.
+pub fn files_with(folder: &Path, needles: &[&[u8]]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, needles));
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let has = |needle: &&[u8]| bytes.windows(needle.len()).any(|part| part == *needle);
+        if needles.iter().any(has) {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
