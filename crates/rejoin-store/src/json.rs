@@ -94,10 +94,7 @@ impl JsonStore {
     fn load(&mut self, _held: &Lock) -> Result<(), StoreError> {
         match examine(&self.path, &self.seal)? {
             Found::OtherSeal => return Err(self.resealed()),
-            Found::Sound(document) if document.generation < self.document.generation => {
-                self.restore(document)?;
-            }
-            Found::Sound(document) => self.take_in(document),
+            Found::Sound(document) => self.follow(document)?,
             Found::Nothing { existed } => self.begin(existed)?,
             Found::Foreign { why } => {
                 let (path, kept) = (self.path.clone(), self.set_aside()?);
@@ -116,7 +113,9 @@ impl JsonStore {
 
     /// Nothing is there: begins anew, unless something is left of what was.
     fn begin(&mut self, existed: bool) -> Result<(), StoreError> {
-        let peers = self.put_back(Document::default())?;
+        let mut document = Document::default();
+        let peers = self.complete(&mut document)?;
+        self.put(document)?;
         let path = self.path.clone();
         if !self.document.is_empty() {
             self.notices.push(Notice::Restored { path, peers });
@@ -129,18 +128,23 @@ impl JsonStore {
         Ok(())
     }
 
-    /// Somebody has put an older copy in the place of what we know.
-    fn restore(&mut self, older: Document) -> Result<(), StoreError> {
-        let peers = self.put_back(older)?;
+    /// Takes in what the file holds. If that does not follow from what we know, somebody has put an older
+    /// copy in its place or begun it anew, and what he did not know is written back.
+    fn follow(&mut self, document: Document) -> Result<(), StoreError> {
+        if self.document.is_empty() || !document.departs_from(&self.document) {
+            self.take_in(document);
+            return Ok(());
+        }
+        let mut joined = document.clone();
+        let peers = joined.complete(self.document.clone());
+        if joined.has_the_same(&document) {
+            self.take_in(document);
+            return Ok(());
+        }
+        self.put(joined)?;
         let path = self.path.clone();
         self.notices.push(Notice::Restored { path, peers });
         Ok(())
-    }
-
-    fn put_back(&mut self, mut document: Document) -> Result<usize, StoreError> {
-        let peers = self.complete(&mut document)?;
-        self.put(document)?;
-        Ok(peers)
     }
 
     fn salvage(&mut self, why: String, carved: Carved) -> Result<(), StoreError> {
@@ -169,8 +173,10 @@ impl JsonStore {
         Ok(document.complete(copy) + document.complete(self.document.clone()))
     }
 
+    /// Begins the file anew with this in it.
     fn put(&mut self, mut document: Document) -> Result<(), StoreError> {
         document.generation += 1;
+        document.branch = getrandom::u32()?;
         self.write(&mut document, None)?;
         self.take_in(document);
         Ok(())

@@ -25,6 +25,8 @@ pub(crate) const VERSION: u32 = 2;
 pub(crate) struct Document {
     /// How often the file had been written: tells an older copy from a newer state.
     pub(crate) generation: u64,
+    /// Drawn whenever the file was begun anew: generations of two branches say nothing of each other.
+    pub(crate) branch: u32,
     pub(crate) shelf: Shelf,
     /// What of it is sealed, as it stands in the file.
     written: Written,
@@ -60,6 +62,7 @@ impl Document {
         }
         let mut document = Self {
             generation: outline.generation,
+            branch: outline.branch,
             unknown: outline.unknown,
             ..Self::default()
         };
@@ -100,6 +103,16 @@ impl Document {
             self.unknown.entry(name).or_insert(value);
         }
         self.shelf.complete(other.shelf)
+    }
+
+    /// Whether this may lack what `other` holds, since it does not follow from it.
+    pub(crate) fn departs_from(&self, other: &Self) -> bool {
+        self.branch != other.branch || self.generation < other.generation
+    }
+
+    /// Whether both tell the same, however they came to it.
+    pub(crate) fn has_the_same(&self, other: &Self) -> bool {
+        (&self.shelf, &self.unknown) == (&other.shelf, &other.unknown)
     }
 
     /// Nobody would miss it.
@@ -144,6 +157,7 @@ impl Document {
             rejoin: KIND,
             version: VERSION,
             generation: self.generation,
+            branch: self.branch,
             seal: seal.header(),
             memory,
             peers: peers.into_iter().map(|(_, part)| part).collect(),
@@ -212,6 +226,7 @@ struct File<'a> {
     rejoin: &'static str,
     version: u32,
     generation: u64,
+    branch: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     seal: Option<&'a Header>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -241,6 +256,7 @@ struct Outline<'a> {
     kind: Option<String>,
     version: Option<u32>,
     generation: u64,
+    branch: u32,
     seal: Option<&'a RawValue>,
     memory: Option<&'a RawValue>,
     peers: Vec<&'a RawValue>,
@@ -266,6 +282,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Outline<'a> {
                         "rejoin" => outline.kind = map.next_value()?,
                         "version" => outline.version = map.next_value()?,
                         "generation" => outline.generation = map.next_value()?,
+                        "branch" => outline.branch = map.next_value()?,
                         "seal" => outline.seal = Some(map.next_value()?),
                         "memory" => outline.memory = Some(map.next_value()?),
                         "peers" if outline.is_foreign() => {
@@ -340,7 +357,15 @@ impl<'a> Outline<'a> {
 }
 
 /// The names of our fields.
-const NAMES: [&str; 6] = ["rejoin", "version", "generation", "seal", "memory", "peers"];
+const NAMES: [&str; 7] = [
+    "rejoin",
+    "version",
+    "generation",
+    "branch",
+    "seal",
+    "memory",
+    "peers",
+];
 
 /// Whether two words differ in one byte.
 fn is_nearly(word: &str, ours: &str) -> bool {
@@ -354,11 +379,12 @@ mod tests {
 
     #[test]
     fn a_document_survives_its_text() {
-        let text = br#"{"rejoin":"peers","version":1,"generation":9,"memory":{"secret":
+        let text = br#"{"rejoin":"peers","version":1,"generation":9,"branch":7,"memory":{"secret":
             [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]},"mood":{"of":"the day"},
             "peers":[{"key":"alice","first_seen":1,"hue":7}]}"#;
         let mut document = Document::parse(text, &Seal::none()).unwrap();
-        assert_eq!((document.generation, document.shelf.peers.len()), (9, 1));
+        assert_eq!((document.generation, document.branch), (9, 7));
+        assert_eq!(document.shelf.peers.len(), 1);
         assert_eq!(document.unknown["mood"]["of"], "the day");
         let text = document.text(&Seal::none()).unwrap();
         assert_eq!(Document::parse(&text, &Seal::none()), Ok(document));
