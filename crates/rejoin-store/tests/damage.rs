@@ -10,6 +10,7 @@ use std::{
 
 use proptest::prelude::*;
 use rejoin_store::{Notice, Opened, StoreError};
+use rusqlite::config::DbConfig;
 
 use fixtures::{NOW, Place, all, key, open, peer, saving};
 
@@ -86,6 +87,50 @@ fn our_tables_under_a_wrong_mark_are_salvaged() {
     let mut opened = open(&place.url());
     assert_eq!(damage(&opened), (5, 0, 0));
     assert_eq!(opened.store.count().unwrap(), 5);
+}
+
+#[test]
+fn an_index_that_disagrees_with_its_table_hides_nobody() {
+    for index in ["peers_by_rank", "sqlite_autoindex_peers_1"] {
+        let place = Place::new("sqlite");
+        place.fill(0..20);
+        let conn = rusqlite::Connection::open(place.path()).unwrap();
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)
+            .unwrap();
+        conn.pragma_update(None, "writable_schema", true).unwrap();
+        conn.execute_batch(&format!(
+            "CREATE INDEX bare ON peers (id);
+             UPDATE sqlite_schema AS a SET rootpage = b.rootpage FROM sqlite_schema AS b
+             WHERE (a.name, b.name) IN (('bare', '{index}'), ('{index}', 'bare'))"
+        ))
+        .unwrap();
+        drop(conn);
+        let conn = rusqlite::Connection::open(place.path()).unwrap();
+        let quick: String = conn
+            .query_one("PRAGMA quick_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(quick, "ok");
+        drop(conn);
+        let mut opened = open(&place.url());
+        assert_eq!(damage(&opened), (20, 0, 0), "{index}");
+        let store = &mut *opened.store;
+        let (scanned, best) = (all(store).len(), store.best(usize::MAX).unwrap().len());
+        assert_eq!((scanned, best), (20, 20), "{index}");
+    }
+}
+
+#[test]
+fn a_damaged_database_of_an_older_version_is_kept_as_it_was() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/v1.db");
+    let whole = fs::read(sample).unwrap();
+    for page in 1..whole.len() / 4096 {
+        let place = Place::new("sqlite");
+        let mut bytes = whole.clone();
+        bytes[page * 4096..][..4096].fill(0);
+        fs::write(place.path(), &bytes).unwrap();
+        damage(&open(&place.url()));
+        assert_eq!(fs::read(&place.set_aside()[0]).unwrap(), bytes);
+    }
 }
 
 #[test]

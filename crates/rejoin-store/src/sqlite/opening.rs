@@ -110,14 +110,15 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
                 let why = "a database of another program".into();
                 return Ok(Ok(Found::Foreign { why }));
             }
-            State::Older(from) => schema::migrate(&mut conn, from, schema::MIGRATIONS)?,
+            State::Older(0) => schema::migrate(&mut conn, 0, schema::MIGRATIONS)?,
+            // Damage is looked for first, since what is damaged is kept as it was.
+            State::Older(from) => match flaw(&conn, from)? {
+                Some(why) => return Ok(Ok(Found::Damaged { why })),
+                None => schema::migrate(&mut conn, from, schema::MIGRATIONS)?,
+            },
             State::Ready => {}
         }
-        let flaw = match schema::flaw(&conn)? {
-            None => sealing::flaw(&conn)?,
-            flaw => flaw,
-        };
-        Ok(Ok(match flaw {
+        Ok(Ok(match flaw(&conn, schema::MIGRATIONS.len())? {
             Some(why) => Found::Damaged { why },
             None => Found::Sound(conn),
         }))
@@ -138,6 +139,13 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
             })
         }
         Err(error) => Err(StoreError::sqlite("open", path)(error)),
+    }
+}
+
+fn flaw(conn: &Connection, version: usize) -> rusqlite::Result<Option<String>> {
+    match schema::flaw(conn, version)? {
+        None => sealing::flaw(conn),
+        flaw => Ok(flaw),
     }
 }
 

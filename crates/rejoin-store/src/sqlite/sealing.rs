@@ -71,29 +71,33 @@ enum Told {
 
 fn told(path: &Path) -> rusqlite::Result<Told> {
     let conn = schema::connect(path)?;
-    let has = |table: &str| -> rusqlite::Result<bool> {
-        let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-        conn.query_one(sql, [table], |row| row.get(0))
-    };
-    if has("seal")?
-        && let Some(header) = rows::header(&conn)?
-    {
+    if let Some(header) = header(&conn)? {
         return Ok(Told::Seal(header));
     }
-    Ok(match has("peers")? && holds_sealed(&conn)? {
-        true => Told::Unclear,
-        false => Told::NoSeal,
-    })
+    Ok(
+        match schema::has_table(&conn, "peers")? && holds_sealed(&conn)? {
+            true => Told::Unclear,
+            false => Told::NoSeal,
+        },
+    )
 }
 
 /// What is wrong with the seal of a database, if anything.
 pub(super) fn flaw(conn: &Connection) -> rusqlite::Result<Option<String>> {
-    Ok(match rows::header(conn)? {
+    Ok(match header(conn)? {
         Some(text) => Header::parse(&text)
             .is_err()
             .then(|| "its seal cannot be read".into()),
         None => holds_sealed(conn)?.then(|| "its seal is missing".into()),
     })
+}
+
+/// The seal's header, in a database of any version.
+fn header(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    match schema::has_table(conn, "seal")? {
+        true => rows::header(conn),
+        false => Ok(None),
+    }
 }
 
 /// Looks at one row: either all are sealed or none is.
