@@ -148,7 +148,8 @@ pub enum Input {
     Woke,
     /// The user wants something.
     Command(Command),
-    /// A part of the memory that was not in the snapshot.
+    /// A part of the memory that was not in the snapshot. Comes before the answer to any commit that was
+    /// made after it was read, or whom that commit forgets would be back.
     Loaded(Vec<PeerRecord>),
     /// What became of the last [`Commit`](crate::Output::Commit).
     Committed {

@@ -14,7 +14,8 @@ pub trait Shelf: Send + 'static {
     /// number. Returns at once, whatever the disk does.
     fn commit(&mut self, number: u64, changes: Changes, now: Time);
 
-    /// The next answer. Wakes the task when there is one.
+    /// The next answer, in the order in which the work was done: a part of the memory that was read
+    /// before a commit comes before the answer to it. Wakes the task when there is one.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer>;
 
     /// The next answer, waiting for it no longer than this; `None` if none came. Called only when
