@@ -63,7 +63,7 @@ pub trait PeerStore: fmt::Debug {
         limit: usize,
     ) -> Result<Vec<PeerRecord>, StoreError>;
 
-    /// How many peers there are.
+    /// How many peers there are; those whose record cannot be read are among them.
     ///
     /// # Errors
     /// If the place cannot be read.
