@@ -139,6 +139,74 @@ fn a_passphrase_can_be_changed_and_the_old_one_opens_nothing_any_more() {
     assert_eq!(files_that_name(&met.data, &met.at_bob), [""; 0]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn at_a_terminal_a_passphrase_is_asked_for_and_not_shown() {
+    if !at_a_terminal::is_there() {
+        eprintln!("needs util-linux's `script`, which makes a terminal: skipped");
+        return;
+    }
+    let met = met("sqlite");
+    let store = format!("sqlite:{}", met.data.join("peers").display());
+    let at = format!("--data {} --store {store}", met.data.display());
+    let rekey = format!("rekey --key-file {} {at}", met.key);
+    let two = [
+        ("new passphrase: ", "swordfish"),
+        ("once more: ", "sawfish"),
+    ];
+    let (code, said) = at_a_terminal::run(&rekey, &two);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("not the same"), "{said}");
+    let twice = two.map(|(prompt, _)| (prompt, "swordfish"));
+    let (code, said) = at_a_terminal::run(&rekey, &twice);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("swordfish"), "{said}");
+    let peers = format!("peers --passphrase {at}");
+    let (code, said) = at_a_terminal::run(&peers, &[("passphrase: ", "swordfish")]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&met.bob[met.bob.len() - 6..]), "{said}");
+}
+
+/// Somebody at a terminal.
+#[cfg(target_os = "linux")]
+mod at_a_terminal {
+    use std::{
+        io::{Read, Write},
+        process::{Command, Stdio},
+    };
+
+    pub fn is_there() -> bool {
+        Command::new("script").arg("--version").output().is_ok()
+    }
+
+    /// Types each answer once its question stands there. Returns how the command ended and what was on
+    /// the screen.
+    pub fn run(command: &str, answers: &[(&str, &str)]) -> (Option<i32>, String) {
+        let program = env!("CARGO_BIN_EXE_rejoin");
+        let mut terminal = Command::new("script")
+            .args(["-qec", &format!("{program} {command}"), "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut keyboard = terminal.stdin.take().unwrap();
+        let mut screen = terminal.stdout.take().unwrap();
+        let mut said = Vec::new();
+        for (question, answer) in answers {
+            while !said.ends_with(question.as_bytes()) {
+                let mut byte = [0];
+                let asked = screen.read_exact(&mut byte);
+                asked.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&said)));
+                said.extend(byte);
+            }
+            writeln!(keyboard, "{answer}").unwrap();
+        }
+        screen.read_to_end(&mut said).unwrap();
+        let code = terminal.wait().unwrap().code();
+        (code, String::from_utf8_lossy(&said).into_owned())
+    }
+}
+
 #[test]
 fn a_sealed_export_is_taken_in_with_its_passphrase_alone() {
     let met = met("sqlite");
