@@ -44,11 +44,13 @@
 //! `cargo run -p rejoin-sim -- trace --seed 42` prints what happened.
 
 mod chance;
+mod diary;
 
 pub mod churn;
 pub mod directories;
 mod parallel;
 pub mod past;
+mod presence;
 pub mod reference;
 pub mod report;
 pub mod restart;

@@ -1,55 +1,24 @@
-//! A memory without having lived: records as the engine would have made them over two weeks, built
-//! in a millisecond, so that a thousand restarts take seconds. That they resemble lived ones is
-//! tested against a node that really lives through days of churn (`tests/scenarios/made_memory.rs`).
-//!
-//! The node is taken to have met each proven peer at some moment of the two weeks before it left,
-//! and to have connected to it now and then from there on, twelve hours apart on average. Each
-//! contact leaves what it leaves in the engine: seen, dialled, measured, a session, survival counts.
-//! Peers that failed five times in a row would have been demoted and are drawn anew. The eight seen
-//! last are those it was connected to when it left. Hearsay was named by somebody during the last
-//! week and never tried.
+//! A node that comes back after as many of its peers have died as one likes; what it remembers of them
+//! is written in its [`diary`](crate::diary) in a millisecond, so that a thousand restarts take
+//! seconds.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use fastrand::Rng;
-use rejoin_core::{
-    Address, AddressRecord, Config, Memory, PeerRecord, Source, SurvivalCounts, Time, decay,
-};
+use rejoin_core::Time;
 
 use crate::{
-    chance::{self, Subject, exponential},
+    chance::{self, Subject},
     churn::{self, Lifetimes},
+    diary::{self, Story},
+    presence::Presence,
     shelf::Shelf,
     sim::{EPOCH, Sim, SimConfig},
-    world::{HANDSHAKE_RTTS, HostId, HostState, Terrain, World},
+    world::{HostId, HostState, Terrain, World},
 };
 
-const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// How long the node had been running when it left.
-const LIVED: Duration = DAY.saturating_mul(14);
-
-/// How far back hearsay reaches: the engine forgets what is older.
-const HEARSAY: Duration = DAY.saturating_mul(7);
-
-/// Mean time between two contacts with one peer.
-const BETWEEN_CONTACTS: Duration = HOUR.saturating_mul(12);
-
-/// Mean length of a session.
-const SESSION: Duration = HOUR.saturating_mul(2);
-
 /// How long the node is away when deaths do not depend on it: a night.
-const NIGHT: Duration = HOUR.saturating_mul(8);
-
-/// The share of contacts that fail though the peer lives: it was restarting, or busy.
-const MISSED: f64 = 0.05;
-
-/// The engine demotes a proven peer that failed so often in a row.
-const DEMOTED_AT: u32 = 5;
-
-/// Dials of the past are told apart from those after the restart by counting from here.
-const PAST_DIALS: u64 = 1 << 32;
+const NIGHT: Duration = Duration::from_secs(8 * 3_600);
 
 /// Why remembered peers are dead when the node comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,13 +69,6 @@ pub struct Scene {
     pub now: Time,
 }
 
-/// One peer's life as far as it concerns the node; times are before or after the node left.
-struct Story {
-    record: PeerRecord,
-    dies: Time,
-    survival: SurvivalCounts,
-}
-
 impl Scene {
     /// Builds both from one seed.
     pub fn new(seed: u64, past: &Past) -> Self {
@@ -115,12 +77,16 @@ impl Scene {
             ..Terrain::default()
         };
         let mut world = World::new(seed, terrain);
-        let left = EPOCH + LIVED;
+        let left = EPOCH + diary::LIVED;
+        let habits = |_: HostId, met: Time, rng: &mut Rng| match past.deaths {
+            Deaths::Independent => Presence::always(),
+            Deaths::Churn => Presence::until(met + Lifetimes::default().met(rng).1),
+        };
         let proven: Vec<Story> = (0..past.proven)
-            .map(|index| proven(&world, HostId(index), left, past.deaths))
+            .map(|index| diary::proven(&world, HostId(index), left, &habits))
             .collect();
         let hearsay: Vec<Story> = (past.proven..past.proven + past.hearsay)
-            .map(|index| hearsay(&world, HostId(index), left, past.deaths))
+            .map(|index| diary::hearsay(&world, HostId(index), left, &habits))
             .collect();
         let now = match past.deaths {
             Deaths::Independent => left + NIGHT,
@@ -134,13 +100,13 @@ impl Scene {
             }
             Deaths::Churn => {
                 for (index, story) in proven.iter().chain(&hearsay).enumerate() {
-                    if story.dies <= now {
+                    if !story.presence.is_up(now) {
                         world.turn(HostId(index), churn::dead(&mut fate));
                     }
                 }
             }
         }
-        let shelf = shelf(proven, hearsay, left, &mut fate);
+        let shelf = diary::shelf(proven, hearsay, left, &mut fate);
         Self { world, shelf, now }
     }
 
@@ -173,163 +139,12 @@ fn kill_by_lot(world: &mut World, first: usize, count: usize, share: f64, rng: &
 /// The moment by which that share of the peers has died, but no sooner than ten minutes after the
 /// node left.
 fn when_dead(stories: &[Story], share: f64, left: Time) -> Time {
-    let mut deaths: Vec<Time> = stories.iter().map(|story| story.dies).collect();
+    let mut deaths: Vec<Time> = stories.iter().map(|story| story.presence.gone()).collect();
     deaths.sort_unstable();
     let dead = (deaths.len() as f64 * share).round() as usize;
     let last = dead.checked_sub(1).and_then(|place| deaths.get(place));
     let soonest = left + Duration::from_secs(600);
     last.map_or(soonest, |dies| soonest.max(*dies))
-}
-
-fn proven(world: &World, id: HostId, left: Time, deaths: Deaths) -> Story {
-    let mut attempt = 0;
-    loop {
-        let mut rng = chance::rng(world.seed(), Subject::Past, id.0 as u64, attempt);
-        let met = left - LIVED.mul_f64(rng.f64());
-        let story = live_through(world, id, met, left, deaths, &mut rng);
-        if story.record.evidence.failures_in_row < DEMOTED_AT {
-            return story;
-        }
-        attempt += 1;
-    }
-}
-
-fn live_through(
-    world: &World,
-    id: HostId,
-    met: Time,
-    left: Time,
-    deaths: Deaths,
-    rng: &mut Rng,
-) -> Story {
-    let dies = match deaths {
-        Deaths::Independent => Time::from_millis(u64::MAX),
-        Deaths::Churn => met + Lifetimes::default().met(rng).1,
-    };
-    let mut survival = SurvivalCounts::default();
-    let mut record = named(world, id, met, Source::Bootstrap);
-    connect(world, id, &mut record, met, rng, dies.min(left), 0);
-    let mut contacts = 1;
-    let mut at = met;
-    loop {
-        at = at + BETWEEN_CONTACTS.mul_f64(exponential(rng));
-        let last = record.last_seen.unwrap_or(met);
-        if at >= left {
-            break;
-        }
-        if at <= last {
-            continue; // still connected
-        }
-        let answered = at < dies && rng.f64() >= MISSED;
-        survival.learn(record.age(), at.since(last), answered);
-        if answered {
-            connect(world, id, &mut record, at, rng, dies.min(left), contacts);
-        } else {
-            miss(&mut record, at);
-        }
-        contacts += 1;
-    }
-    Story {
-        record,
-        dies,
-        survival,
-    }
-}
-
-fn hearsay(world: &World, id: HostId, left: Time, deaths: Deaths) -> Story {
-    let mut rng = chance::rng(world.seed(), Subject::Past, id.0 as u64, 0);
-    let heard = left - HEARSAY.mul_f64(rng.f64());
-    let dies = match deaths {
-        Deaths::Independent => Time::from_millis(u64::MAX),
-        Deaths::Churn => heard + Lifetimes::default().met(&mut rng).1,
-    };
-    let teller = world.host(HostId(rng.usize(..id.0.max(1)))).key.clone();
-    Story {
-        record: named(world, id, heard, Source::Pex(teller)),
-        dies,
-        survival: SurvivalCounts::default(),
-    }
-}
-
-/// A peer somebody has named.
-fn named(world: &World, id: HostId, at: Time, source: Source) -> PeerRecord {
-    let host = world.host(id);
-    let mut record = PeerRecord::new(host.key.clone(), at);
-    let known = |address: &Address| AddressRecord::new(address.clone(), source.clone(), at);
-    record.addresses = host.addresses.iter().map(known).collect();
-    record
-}
-
-/// One session: what a dial, a connection, its pings and its end leave behind.
-fn connect(
-    world: &World,
-    id: HostId,
-    record: &mut PeerRecord,
-    at: Time,
-    rng: &mut Rng,
-    ends_by: Time,
-    nth: u64,
-) {
-    let ends = (at + SESSION.mul_f64(exponential(rng)))
-        .min(ends_by)
-        .max(at);
-    let dial_rtt = world.rtt_of_dial(id, PAST_DIALS + nth);
-    let rtt = world.host(id).rtt;
-    let evidence = &mut record.evidence;
-    evidence.dials_ok.add(1.0, at);
-    evidence.sessions.add(1.0, ends);
-    evidence.session_s.add(ends.since(at).as_secs_f64(), ends);
-    evidence.failures_in_row = 0;
-    decay::follow(&mut evidence.latency_ms, rtt);
-    if let Some(known) = record.addresses.first_mut() {
-        known.last_success = Some(at);
-        known.failures_in_row = 0;
-        known.observed = true;
-        decay::follow(&mut known.dial_ms, dial_rtt * HANDSHAKE_RTTS);
-        decay::follow(&mut known.rtt_ms, rtt);
-    }
-    record.last_connected = Some(at);
-    record.last_seen = Some(ends);
-    record.last_disconnected = Some(ends);
-}
-
-/// One dial in vain.
-fn miss(record: &mut PeerRecord, at: Time) {
-    record.evidence.dials_failed.add(1.0, at);
-    record.evidence.failures_in_row += 1;
-    record.last_failed = Some(at);
-    if let Some(known) = record.addresses.first_mut() {
-        known.last_failure = Some(at);
-        known.failures_in_row += 1;
-    }
-}
-
-fn shelf(mut proven: Vec<Story>, hearsay: Vec<Story>, left: Time, rng: &mut Rng) -> Shelf {
-    let mut order: Vec<usize> = (0..proven.len())
-        .filter(|&index| proven[index].dies >= left)
-        .collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(proven[index].record.last_seen));
-    for index in order.into_iter().take(Config::default().target) {
-        let record = &mut proven[index].record;
-        record.control.anchor = true;
-        record.last_seen = Some(left);
-        record.last_disconnected = Some(left);
-    }
-    let mut memory = Memory::default();
-    rng.fill(&mut memory.secret);
-    for story in &proven {
-        memory.survival = memory.survival.plus(&story.survival);
-    }
-    let peers: BTreeMap<_, _> = proven
-        .into_iter()
-        .chain(hearsay)
-        .map(|story| (story.record.key.clone(), story.record))
-        .collect();
-    Shelf {
-        peers,
-        memory: Some(memory),
-        ..Shelf::default()
-    }
 }
 
 #[cfg(test)]
