@@ -28,6 +28,8 @@ pub(crate) enum Subject {
     Engine,
     /// Whom a directory names.
     Directory,
+    /// What kind of peer a host is.
+    Kind,
 }
 
 /// The generator for the `nth` draw about something.

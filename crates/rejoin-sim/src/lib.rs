@@ -43,6 +43,7 @@
 //! Whatever goes wrong is told with its seed. `SEED=42 cargo test -p rejoin-sim` replays one, and
 //! `cargo run -p rejoin-sim -- trace --seed 42` prints what happened.
 
+pub mod absence;
 mod chance;
 mod diary;
 
@@ -50,6 +51,7 @@ pub mod churn;
 pub mod directories;
 mod parallel;
 pub mod past;
+pub mod population;
 mod presence;
 pub mod reference;
 pub mod report;

@@ -149,7 +149,7 @@ fn when_dead(stories: &[Story], share: f64, left: Time) -> Time {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_core::Pool;
+    use rejoin_core::{PeerRecord, Pool};
 
     use super::*;
 

@@ -106,8 +106,7 @@ impl Places {
         let id = NodeId(u32::try_from(self.homes.len()).expect("a swarm fits into 31 bits"));
         let terrain = Terrain::default();
         let mut rng = chance::rng(self.seed, Subject::Host, u64::from(id.0), 0);
-        let rtt = terrain.rtt_spread * chance::normal(&mut rng);
-        let rtt = terrain.rtt_median.mul_f64(rtt.exp());
+        let rtt = terrain.distances.draw(&mut rng);
         let address = loop {
             let (address, [a, b]) = draw(&mut rng, prefix);
             let crowded = prefix.is_none() && self.prefixes.contains(&[a, b]);
