@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     parallel,
     past::{Deaths, Past, Scene},
-    reference,
+    policies, racer, reference,
     sim::{Sim, SimConfig},
 };
 
@@ -27,7 +27,7 @@ pub enum Contestant {
     Rejoin,
     /// See [`reference::oracle`].
     Oracle,
-    /// See [`reference::blind`].
+    /// See [`policies::blind`].
     Blind,
     /// The engine with bootstrap servers and nothing else.
     Cold,
@@ -61,20 +61,15 @@ impl Restart {
     pub fn run(seed: u64, past: &Past) -> Self {
         let scene = Scene::new(seed, past);
         let config = Config::default();
-        let remembered = || scene.shelf.peers.values();
+        let blind = racer::run(&policies::blind(&config), &scene, WANTED, LIMIT);
         let mut rejoin = scene.sim(SimConfig::default());
         let rejoin_ms = time_to_wanted(&mut rejoin);
         let (dials, bootstrap_dials) = rejoin.dials_made();
         Self {
             seed,
             rejoin_ms,
-            oracle_ms: millis(reference::oracle(&scene.world, remembered(), WANTED)),
-            blind_ms: millis(reference::blind(
-                &scene.world,
-                remembered(),
-                WANTED,
-                &config,
-            )),
+            oracle_ms: millis(reference::oracle(&scene, WANTED)),
+            blind_ms: millis(blind.after),
             cold_ms: time_to_wanted(&mut scene.cold(SimConfig::default())),
             dials,
             bootstrap_dials,
