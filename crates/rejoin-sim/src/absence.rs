@@ -86,12 +86,12 @@ const UNDIALABLE: f64 = 0.455;
 const MADE_UP: f64 = 0.1;
 
 impl Scene {
-    /// What a node finds that was away for so long, in the network that goes with the seed, of which
-    /// it does not know `strangers` peers.
-    pub fn after(absence: Absence, seed: u64, strangers: usize) -> Self {
+    /// What a node finds that was away for so long, in the network that goes with the seed. It has so many
+    /// peers, and no fewer than the node remembers.
+    pub fn after(absence: Absence, seed: u64, nodes: usize) -> Self {
         let network = Network::of(seed);
         let terrain = Terrain {
-            hosts: PROVEN + HEARSAY + strangers,
+            hosts: nodes.max(PROVEN + HEARSAY),
             distances: Distances::WORLD,
             ..Terrain::default()
         };
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn dead(absence: Absence) -> f64 {
-        let scenes = (0..30).map(|seed| Scene::after(absence, seed, 10).dead_share());
+        let scenes = (0..30).map(|seed| Scene::after(absence, seed, 410).dead_share());
         scenes.sum::<f64>() / 30.0
     }
 

@@ -48,6 +48,7 @@ mod chance;
 mod diary;
 
 pub mod churn;
+pub mod dead;
 pub mod directories;
 mod parallel;
 pub mod past;
@@ -61,14 +62,16 @@ pub mod restart;
 pub mod shelf;
 pub mod shell;
 pub mod sim;
+pub mod spread;
 pub mod swarm;
 pub mod trace;
 pub mod world;
 
+pub use absence::Absence;
 pub use churn::Lifetimes;
+pub use dead::{Contestant, Figures, Restart, Setting};
 pub use directories::Answering;
 pub use past::{Deaths, Past, Scene};
-pub use restart::{Contestant, Figures, Restart, Setting};
 pub use shelf::{Disk, Shelf};
 pub use sim::{EPOCH, Sim, SimConfig};
 pub use swarm::Swarm;

@@ -1,12 +1,13 @@
-//! The command: `restart`, `swarm`, `introducer` and `flood` measure, `trace` shows one run. Nothing is
-//! decided here.
+//! The command: `restart`, `dead`, `swarm`, `introducer` and `flood` measure, `trace` shows one run.
+//! Nothing is decided here.
 
 use std::process::ExitCode;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, Parser, ValueExt};
 use rejoin_sim::{
-    Figures, Scene, Setting, SimConfig, report,
-    restart::{LIMIT, WANTED},
+    Absence, Figures, Scene, Setting, SimConfig, report,
+    restart::{LIMIT, Table, WANTED},
     swarm::{
         Story,
         flood::{self, Attack},
@@ -18,7 +19,8 @@ const USAGE: &str = "\
 Measures how fast a node gets back into a simulated network, how many find each other, and
 whether lies can flood a memory.
 
-usage: rejoin-sim restart [--seeds N] [--json]
+usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json]
+       rejoin-sim dead [--seeds N] [--json]
        rejoin-sim trace [--seed N] [--dead SHARE] [--churn] [--cold]
        rejoin-sim swarm [--nodes N] [--seed N] [--churn] [--json]
        rejoin-sim introducer [--nodes N] [--seed N] --json
@@ -27,8 +29,8 @@ usage: rejoin-sim restart [--seeds N] [--json]
   --seeds N      how many restarts per setting, how many floods (1000)
   --attack WHO   peer, prefix, liars, or all at once (all); without --json each is shown
   --json         figures for programs
-  --nodes N      how many nodes run the real engine (1000)
-  --seed N       which restart to show, which swarm to grow (0)
+  --nodes N      how many peers there are (1000); in a swarm each of them runs the real engine
+  --seed N       which restart to show or to begin with, which swarm to grow (0)
   --dead SHARE   how many of the remembered peers are dead, from 0 to 1 (0.5)
   --churn        they went as peers go, the long-lived last; of a swarm: half is replaced in an hour
   --cold         without the memory
@@ -89,6 +91,7 @@ fn run() -> Result<String, lexopt::Error> {
     }
     match command.as_deref() {
         Some("restart") => Ok(restart(&wish)),
+        Some("dead") => Ok(dead(&wish)),
         Some("trace") => Ok(trace(&wish)),
         Some("swarm") => Ok(swarm(&wish)),
         Some("introducer") => Ok(introducer(&wish)),
@@ -99,6 +102,25 @@ fn run() -> Result<String, lexopt::Error> {
 }
 
 fn restart(wish: &Wish) -> String {
+    let seeds = wish.seed..wish.seed + wish.seeds;
+    let bar = bar(wish.seeds * Absence::ALL.len() as u64, "restarts");
+    let table = Table::of(seeds, wish.nodes, || bar.inc(1));
+    bar.finish_and_clear();
+    if wish.json {
+        return json(&table);
+    }
+    report::by_absence(&table)
+}
+
+/// Shows how far we are, where somebody is watching.
+fn bar(steps: u64, of_what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} {msg}, {eta} left");
+    ProgressBar::new(steps)
+        .with_style(style.expect("a template that is right"))
+        .with_message(of_what)
+}
+
+fn dead(wish: &Wish) -> String {
     let mut all = Vec::new();
     for setting in Setting::ALL {
         eprintln!("{setting} …");
@@ -107,7 +129,7 @@ fn restart(wish: &Wish) -> String {
     if wish.json {
         return json(&all);
     }
-    report::table(&all)
+    report::by_dead(&all)
 }
 
 fn swarm(wish: &Wish) -> String {

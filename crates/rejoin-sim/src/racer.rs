@@ -376,7 +376,7 @@ mod tests {
     fn every_program_comes_back_to_every_network_or_runs_out_of_time() {
         for absence in Absence::ALL {
             for seed in 0..6 {
-                let scene = Scene::after(absence, seed, 50);
+                let scene = Scene::after(absence, seed, 450);
                 for plan in &OTHERS {
                     let outcome = run(plan, &scene, 5, LIMIT);
                     assert!(outcome.after.is_none_or(|after| after <= LIMIT));

@@ -1,17 +1,21 @@
-//! The experiment everything turns on: how long a node that comes back needs for five connections,
-//! beside the oracle, the blind racer and a node without memory. Here are the runs and their
-//! figures; [`report`](crate::report) prints them.
+//! The experiment everything turns on: how long a node that was away for an hour, a day, a week or a month
+//! needs for five connections, and how often it asks a bootstrap server for that, beside every policy
+//! known to us. Here are the runs and their figures; [`report`](crate::report) prints them.
 
-use std::{fmt, time::Duration};
+use std::{ops::Range, time::Duration};
 
 use rejoin_core::Config;
 use serde::Serialize;
 
 use crate::{
+    absence::Absence,
     parallel,
-    past::{Deaths, Past, Scene},
-    policies, racer, reference,
+    past::Scene,
+    policies::{self, Plan},
+    racer::{self, Outcome},
+    reference,
     sim::{Sim, SimConfig},
+    spread::{Spread, millis},
 };
 
 /// Enough connections to be in the network again: the engine's low-water mark.
@@ -20,308 +24,168 @@ pub const WANTED: usize = 5;
 /// A restart that takes longer counts as never.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
-/// Who comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contestant {
-    /// The engine with its memory and bootstrap servers.
-    Rejoin,
-    /// See [`reference::oracle`].
-    Oracle,
-    /// See [`policies::blind`].
-    Blind,
-    /// The engine with bootstrap servers and nothing else.
-    Cold,
+/// Starts the node and lets it come back.
+pub(crate) fn time_to_wanted(sim: &mut Sim) -> Option<Duration> {
+    sim.start();
+    sim.run_until_or(LIMIT, |sim| sim.connected() >= WANTED)
 }
 
-/// One restart of everybody. Times are in milliseconds, [`NEVER`] if it takes longer than
-/// [`LIMIT`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Restart {
-    /// What it can be replayed with.
-    pub seed: u64,
-    /// The engine with its memory.
-    pub rejoin_ms: u64,
-    /// The oracle.
-    pub oracle_ms: u64,
-    /// The blind racer.
-    pub blind_ms: u64,
-    /// The engine without memory.
-    pub cold_ms: u64,
-    /// Dials the engine with its memory had made by then.
-    pub dials: u64,
-    /// How many of these went to bootstrap servers.
-    pub bootstrap_dials: u64,
+/// Who comes back, in the order of the table: the engine, the limit, the engine without memory, and then
+/// [`policies`].
+pub fn policies() -> Vec<&'static str> {
+    let others = policies::OTHERS.iter().map(|plan| plan.name);
+    ["rejoin", "oracle", "cold", "blind"]
+        .into_iter()
+        .chain(others)
+        .collect()
 }
 
-/// The time of a restart that did not succeed.
-pub const NEVER: u64 = u64::MAX;
-
-impl Restart {
-    /// Lets everybody come back to the same network.
-    pub fn run(seed: u64, past: &Past) -> Self {
-        let scene = Scene::new(seed, past);
-        let config = Config::default();
-        let blind = racer::run(&policies::blind(&config), &scene, WANTED, LIMIT);
-        let mut rejoin = scene.sim(SimConfig::default());
-        let rejoin_ms = time_to_wanted(&mut rejoin);
-        let (dials, bootstrap_dials) = rejoin.dials_made();
-        Self {
-            seed,
-            rejoin_ms,
-            oracle_ms: millis(reference::oracle(&scene, WANTED)),
-            blind_ms: millis(blind.after),
-            cold_ms: time_to_wanted(&mut scene.cold(SimConfig::default())),
+/// How all of them come back to one network, in the order of [`policies`].
+pub fn outcomes(scene: &Scene) -> Vec<Outcome> {
+    let engine = |mut sim: Sim| {
+        let after = time_to_wanted(&mut sim);
+        let (dials, bootstrap_dials) = sim.dials_made();
+        Outcome {
+            after,
             dials,
             bootstrap_dials,
         }
-    }
-
-    /// One contestant's time.
-    pub fn ms(&self, who: Contestant) -> u64 {
-        match who {
-            Contestant::Rejoin => self.rejoin_ms,
-            Contestant::Oracle => self.oracle_ms,
-            Contestant::Blind => self.blind_ms,
-            Contestant::Cold => self.cold_ms,
-        }
-    }
-
-    /// Whether the memory did harm: later than without it plus the head start it was given.
-    pub fn is_late(&self) -> bool {
-        let head_start_ms = millis(Some(Config::default().bootstrap_head_start));
-        self.rejoin_ms > self.cold_ms.saturating_add(head_start_ms)
-    }
-}
-
-/// Starts the node and lets it come back.
-fn time_to_wanted(sim: &mut Sim) -> u64 {
-    sim.start();
-    millis(sim.run_until_or(LIMIT, |sim| sim.connected() >= WANTED))
-}
-
-fn millis(span: Option<Duration>) -> u64 {
-    span.map_or(NEVER, |span| {
-        u64::try_from(span.as_millis()).unwrap_or(NEVER)
-    })
-}
-
-/// Under which circumstances everybody comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Setting {
-    /// Whether deaths follow from lifetimes, or from a lot that knows nothing of the past.
-    pub churn: bool,
-    /// The share of the proven peers that is dead.
-    pub dead: f64,
-}
-
-impl Setting {
-    /// The rows of the table.
-    pub const ALL: [Self; 7] = [
-        Self::by_lot(0.0),
-        Self::by_lot(0.25),
-        Self::by_lot(0.5),
-        Self::by_lot(0.7),
-        Self::by_lot(0.9),
-        Self::churn(0.5),
-        Self::churn(0.9),
+    };
+    let oracle = Outcome {
+        after: reference::oracle(scene, WANTED),
+        dials: 0,
+        bootstrap_dials: 0,
+    };
+    let blind = policies::blind(&Config::default());
+    let plan = |plan: &Plan| racer::run(plan, scene, WANTED, LIMIT);
+    let ours = [
+        engine(scene.sim(SimConfig::default())),
+        oracle,
+        engine(scene.cold(SimConfig::default())),
+        plan(&blind),
     ];
-
-    /// Nothing in the memory tells who is dead.
-    pub const fn by_lot(dead: f64) -> Self {
-        Self { churn: false, dead }
-    }
-
-    /// The long-lived live on.
-    pub const fn churn(dead: f64) -> Self {
-        Self { churn: true, dead }
-    }
-
-    /// The memory that goes with it.
-    pub fn past(self) -> Past {
-        Past {
-            deaths: if self.churn {
-                Deaths::Churn
-            } else {
-                Deaths::Independent
-            },
-            dead: self.dead,
-            ..Past::default()
-        }
-    }
+    let others = policies::OTHERS.iter().map(plan);
+    ours.into_iter().chain(others).collect()
 }
 
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = if self.churn { "churn" } else { "by lot" };
-        write!(f, "{:.0} % dead {why}", self.dead * 100.0)
-    }
-}
-
-/// What many restarts under one setting came to.
+/// Everybody after every absence.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Figures {
-    /// The circumstances.
-    pub setting: Setting,
-    /// How many restarts.
+pub struct Table {
+    /// How many restarts of each.
     pub seeds: usize,
-    /// The engine with its memory.
-    pub rejoin: Spread,
-    /// The oracle.
-    pub oracle: Spread,
-    /// The blind racer.
-    pub blind: Spread,
-    /// The engine without memory.
-    pub cold: Spread,
-    /// The engine's median and 95th percentile over the oracle's.
-    pub over_oracle: Ratio,
-    /// The same over the blind racer's.
-    pub over_blind: Ratio,
-    /// The share of restarts later than a cold one plus the head start, from 0 to 1.
-    pub late: f64,
-    /// The seeds of those, at most 10.
-    pub late_seeds: Vec<u64>,
-    /// Mean number of dials until there were enough connections.
-    pub dials: f64,
-    /// Mean number of these that went to bootstrap servers.
-    pub bootstrap_dials: f64,
-    /// The share of restarts that dialled any bootstrap server, from 0 to 1.
-    pub bootstrapped: f64,
+    /// By absence, and by policy in the order of [`policies`].
+    pub rows: Vec<Row>,
 }
 
-/// Percentiles of a time, in milliseconds; `None` stands for never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Spread {
-    /// Half are faster.
+/// What the restarts of one policy after one absence came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// How long it was away.
+    pub absence: Absence,
+    /// How many of the proven peers did not answer any more, from 0 to 1, on average.
+    pub dead_share: f64,
+    /// Who came back.
+    pub policy: &'static str,
+    /// Half of the restarts were faster, in milliseconds; `None` if they took longer than [`LIMIT`].
     pub p50_ms: Option<u64>,
-    /// 95 of 100 are faster.
+    /// So were 95 of 100.
     pub p95_ms: Option<u64>,
-    /// 99 of 100 are faster.
-    pub p99_ms: Option<u64>,
+    /// Dials of bootstrap servers, on average.
+    pub bootstrap_dials: f64,
+    /// How many restarts took longer than [`LIMIT`], from 0 to 1.
+    pub failed_share: f64,
+    /// All times, in milliseconds, in the order of the seeds.
+    #[serde(skip)]
+    pub times_ms: Vec<u64>,
 }
 
-/// How much longer one takes than another; `None` where one of them never arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Ratio {
-    /// Of the medians.
-    pub p50: Option<f64>,
-    /// Of the 95th percentiles.
-    pub p95: Option<f64>,
-}
-
-/// Seeds of late restarts listed: enough to look into.
-const LATE_SEEDS_MAX: usize = 10;
-
-impl Figures {
-    /// Runs a setting over the seeds 0 to `seeds`.
-    pub fn of(setting: Setting, seeds: u64) -> Self {
-        let past = setting.past();
-        let restarts = parallel::map(0..seeds, |seed| Restart::run(seed, &past));
-        Self::sum_up(setting, &restarts)
-    }
-
-    /// Sums up restarts.
-    pub fn sum_up(setting: Setting, restarts: &[Restart]) -> Self {
-        let spread = |who| Spread::of(restarts.iter().map(|restart| restart.ms(who)).collect());
-        let mean = |number: fn(&Restart) -> f64| {
-            restarts.iter().map(number).sum::<f64>() / restarts.len().max(1) as f64
-        };
-        let (rejoin, oracle, blind) = (
-            spread(Contestant::Rejoin),
-            spread(Contestant::Oracle),
-            spread(Contestant::Blind),
-        );
-        let late = restarts.iter().filter(|restart| restart.is_late());
+impl Table {
+    /// Lets everybody come back after each absence, to a network of so many peers, once with each of these
+    /// seeds. `tell` is told of each restart that is done; there are as many as seeds, of each absence.
+    pub fn of(seeds: Range<u64>, nodes: usize, tell: impl Fn() + Sync) -> Self {
+        let rows = Absence::ALL.into_iter().flat_map(|absence| {
+            let restarts = parallel::map(seeds.clone(), |seed| {
+                let scene = Scene::after(absence, seed, nodes);
+                let restart = (scene.dead_share(), outcomes(&scene));
+                tell();
+                restart
+            });
+            rows(absence, &restarts)
+        });
         Self {
-            setting,
-            seeds: restarts.len(),
-            over_oracle: rejoin.over(oracle),
-            over_blind: rejoin.over(blind),
-            rejoin,
-            oracle,
-            blind,
-            cold: spread(Contestant::Cold),
-            late: mean(|restart| f64::from(u8::from(restart.is_late()))),
-            late_seeds: late
-                .map(|restart| restart.seed)
-                .take(LATE_SEEDS_MAX)
-                .collect(),
-            dials: mean(|restart| restart.dials as f64),
-            bootstrap_dials: mean(|restart| restart.bootstrap_dials as f64),
-            bootstrapped: mean(|restart| f64::from(u8::from(restart.bootstrap_dials > 0))),
+            rows: rows.collect(),
+            seeds: seeds.count(),
         }
+    }
+
+    /// One row.
+    pub fn row(&self, absence: Absence, policy: &str) -> Option<&Row> {
+        let mut rows = self.rows.iter();
+        rows.find(|row| row.absence == absence && row.policy == policy)
     }
 }
 
-impl Spread {
-    /// The percentiles of some times, by nearest rank.
-    fn of(mut times_ms: Vec<u64>) -> Self {
-        times_ms.sort_unstable();
-        let rank = |percent: usize| {
-            let place = (times_ms.len() * percent).div_ceil(100).saturating_sub(1);
-            times_ms.get(place).copied().filter(|ms| *ms != NEVER)
-        };
-        Self {
-            p50_ms: rank(50),
-            p95_ms: rank(95),
-            p99_ms: rank(99),
+fn rows(absence: Absence, restarts: &[(f64, Vec<Outcome>)]) -> Vec<Row> {
+    let number = restarts.len().max(1) as f64;
+    let dead_share = restarts.iter().map(|(dead, _)| dead).sum::<f64>() / number;
+    let row = |(place, policy): (usize, &'static str)| {
+        let outcomes = restarts.iter().map(|(_, outcomes)| outcomes[place]);
+        let times_ms: Vec<u64> = outcomes
+            .clone()
+            .map(|outcome| millis(outcome.after))
+            .collect();
+        let spread = Spread::of(times_ms.clone());
+        let dials: u64 = outcomes
+            .clone()
+            .map(|outcome| outcome.bootstrap_dials)
+            .sum();
+        Row {
+            absence,
+            dead_share,
+            policy,
+            p50_ms: spread.p50_ms,
+            p95_ms: spread.p95_ms,
+            bootstrap_dials: dials as f64 / number,
+            failed_share: outcomes.filter(|outcome| outcome.after.is_none()).count() as f64
+                / number,
+            times_ms,
         }
-    }
-
-    fn over(self, other: Self) -> Ratio {
-        let ratio = |one: Option<u64>, other: Option<u64>| Some(one? as f64 / other? as f64);
-        Ratio {
-            p50: ratio(self.p50_ms, other.p50_ms),
-            p95: ratio(self.p95_ms, other.p95_ms),
-        }
-    }
+    };
+    policies().into_iter().enumerate().map(row).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn restart(seed: u64, rejoin_ms: u64) -> Restart {
-        Restart {
-            seed,
-            rejoin_ms,
-            oracle_ms: 100,
-            blind_ms: 200,
-            cold_ms: 900,
-            dials: 12,
-            bootstrap_dials: u64::from(rejoin_ms > 1_000),
+    fn outcome(after_ms: Option<u64>, bootstrap_dials: u64) -> Outcome {
+        Outcome {
+            after: after_ms.map(Duration::from_millis),
+            dials: 9,
+            bootstrap_dials,
         }
     }
 
     #[test]
-    fn percentiles_are_taken_by_nearest_rank() {
-        let spread = Spread::of((1..=100).collect());
-        assert_eq!(
-            spread,
-            Spread {
-                p50_ms: Some(50),
-                p95_ms: Some(95),
-                p99_ms: Some(99)
-            }
-        );
-        assert_eq!(Spread::of(vec![7]).p99_ms, Some(7));
-        assert_eq!(Spread::of(vec![7, NEVER]).p95_ms, None);
+    fn each_policy_has_its_row() {
+        let restarts = [(Some(100), 0), (Some(300), 4), (None, 4)].map(|(ms, dials)| {
+            let outcomes = policies().iter().map(|_| outcome(ms, dials)).collect();
+            (0.5, outcomes)
+        });
+        let rows = rows(Absence::Week, &restarts);
+        let names: Vec<_> = rows.iter().map(|row| row.policy).collect();
+        assert_eq!(names, policies());
+        for row in &rows {
+            assert_eq!((row.p50_ms, row.p95_ms), (Some(300), None));
+            assert!((row.bootstrap_dials - 8.0 / 3.0).abs() < 1e-9);
+            assert!((row.failed_share - 1.0 / 3.0).abs() < 1e-9);
+        }
     }
 
     #[test]
-    fn late_is_later_than_cold_and_the_head_start() {
-        assert!(!restart(0, 1_900).is_late());
-        assert!(restart(0, 1_901).is_late());
-        assert!(restart(0, NEVER).is_late());
-    }
-
-    #[test]
-    fn restarts_are_summed_up() {
-        let restarts = [restart(0, 150), restart(1, 150), restart(2, 4_000)];
-        let figures = Figures::sum_up(Setting::by_lot(0.5), &restarts);
-        assert_eq!(figures.rejoin.p50_ms, Some(150));
-        assert_eq!(figures.over_oracle.p50, Some(1.5));
-        assert_eq!(figures.over_blind.p50, Some(0.75));
-        assert_eq!(figures.late_seeds, vec![2]);
-        assert!((figures.bootstrapped - 1.0 / 3.0).abs() < 1e-9);
+    fn the_same_seeds_give_the_same_table() {
+        let table = || Table::of(3..5, 450, || {});
+        assert_eq!(table(), table());
+        assert_eq!(table().rows.len(), Absence::ALL.len() * policies().len());
     }
 }

@@ -5,6 +5,7 @@ mod seeds;
 
 mod a_breaker_outlives_a_restart;
 mod a_silent_source_delays_nobody;
+mod absences;
 mod all_dead;
 mod clock_set_back;
 mod clock_set_forward;
