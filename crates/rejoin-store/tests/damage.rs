@@ -243,6 +243,17 @@ fn one_bad_record_never_loses_another() {
 }
 
 #[test]
+fn a_database_whose_first_word_reads_on_is_no_text() {
+    let place = Place::new("sqlite");
+    place.fill(0..5);
+    let mut bytes = fs::read(place.path()).unwrap();
+    assert_eq!(bytes[15], 0, "where the word ends");
+    bytes[15] = b' ';
+    fs::write(place.path(), &bytes).unwrap();
+    assert_eq!(damage(&open(&place.url())), (5, 0, 0));
+}
+
+#[test]
 fn the_rows_of_a_broken_database_are_salvaged() {
     let place = Place::new("sqlite");
     place.fill(0..300);

@@ -196,12 +196,12 @@ fn build(path: &Path, shelf: &Shelf, seal: &Seal) -> Result<(), StoreError> {
     fill().map_err(StoreError::sqlite("rebuild", path))
 }
 
-/// Whether the file begins like text, which no database does, not even a broken one. Records in the
-/// text of some other program are not ours to believe.
+/// Whether the file begins like text, which no database does, not even a broken one: its first words are
+/// text, and most of its header is not. Records in the text of some other program are not ours to believe.
 pub(super) fn is_text(path: &Path) -> Result<bool, StoreError> {
     let mut head = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(16).read_to_end(&mut head))
+        .and_then(|file| file.take(HEADER_BYTES).read_to_end(&mut head))
         .map_err(StoreError::file("read", path))?;
     Ok(!head.is_empty()
         && head
@@ -222,6 +222,9 @@ pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     fs::rename(from, to).map_err(StoreError::file("put the new database in place of", to))
 }
+
+/// What a database begins with, see <https://sqlite.org/fileformat.html>.
+const HEADER_BYTES: u64 = 100;
 
 /// How much of a database is searched for records: it is read into memory as a whole.
 const CARVED_BYTES_MAX: u64 = 1 << 30;
