@@ -3,6 +3,7 @@
 //! the better place.
 
 mod document;
+mod edition;
 pub(crate) mod sealing;
 
 use std::{
@@ -15,7 +16,10 @@ use std::{
 
 use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
 
-use self::document::{Document, Flaw, VERSION};
+use self::{
+    document::{Document, Flaw, VERSION},
+    edition::Edition,
+};
 use crate::{
     Notice, PeerStore, Repairs, SealKey, StoreError,
     carve::{Carved, carve},
@@ -34,6 +38,8 @@ pub(crate) struct JsonStore {
     /// What the file held when it last looked like `stamp`.
     document: Document,
     stamp: Option<Stamp>,
+    /// What we have last saved, and what that made of the file.
+    last: Option<(Edition, Changes)>,
     seal: Seal,
     /// The file was replaced, but its folder could not be flushed.
     unflushed: bool,
@@ -79,6 +85,7 @@ impl JsonStore {
             path,
             document: Document::default(),
             stamp: None,
+            last: None,
             unflushed: false,
             now,
             repairs: Repairs::default(),
@@ -113,9 +120,11 @@ impl JsonStore {
 
     /// Nothing is there: begins anew, unless something is left of what was.
     fn begin(&mut self, existed: bool) -> Result<(), StoreError> {
-        let mut document = Document::default();
-        let peers = self.complete(&mut document)?;
-        self.put(document)?;
+        let copy = last_good(&self.path, &self.seal)?.unwrap_or_default();
+        let from = copy.head(&self.document);
+        let peers = copy.shelf.peers.len();
+        let (document, peers) = self.joined(&copy).unwrap_or((copy, peers));
+        self.put(document, Some(from))?;
         let path = self.path.clone();
         if !self.document.is_empty() {
             self.notices.push(Notice::Restored { path, peers });
@@ -128,23 +137,38 @@ impl JsonStore {
         Ok(())
     }
 
-    /// Takes in what the file holds. If that does not follow from what we know, somebody has put an older
-    /// copy in its place or begun it anew, and what he did not know is written back.
+    /// Takes in what the file holds, and writes back what it lacks.
     fn follow(&mut self, document: Document) -> Result<(), StoreError> {
-        if self.document.is_empty() || !document.departs_from(&self.document) {
+        let Some((joined, peers)) = self.joined(&document) else {
             self.take_in(document);
             return Ok(());
-        }
-        let mut joined = document.clone();
-        let peers = joined.complete(self.document.clone());
-        if joined.has_the_same(&document) {
-            self.take_in(document);
-            return Ok(());
-        }
-        self.put(joined)?;
+        };
+        self.put(joined, Some(document.head(&self.document)))?;
         let path = self.path.clone();
         self.notices.push(Notice::Restored { path, peers });
         Ok(())
+    }
+
+    /// A document together with what we know beside it, and how many peers that brought; `None` if that
+    /// is nothing. If it does not follow from what we know, somebody has put an older copy in its
+    /// place, or begun it anew without us.
+    fn joined(&self, document: &Document) -> Option<(Document, usize)> {
+        let held = &self.document;
+        if held.is_empty() || document.follows(held.edition) {
+            return None;
+        }
+        let mut joined = document.clone();
+        let peers = match &self.last {
+            // Added, where the larger of two counts would hide what others have counted since.
+            Some((edition, changes))
+                if *edition == held.edition && document.lacks_only(*edition) =>
+            {
+                joined.shelf.apply(changes, self.now);
+                changes.peers.len()
+            }
+            _ => joined.complete(held.clone()),
+        };
+        (!joined.has_the_same(document)).then_some((joined, peers))
     }
 
     fn salvage(&mut self, why: String, carved: Carved) -> Result<(), StoreError> {
@@ -152,10 +176,12 @@ impl JsonStore {
         let lost = carved.lost;
         let mut document = Document::of(carved.shelf);
         let salvaged = document.shelf.peers.len();
-        self.complete(&mut document)?;
+        document.complete(last_good(&self.path, &self.seal)?.unwrap_or_default());
+        document.complete(self.document.clone());
         let restored = document.shelf.peers.len() - salvaged;
         let kept = self.set_aside()?;
-        self.put(document)?;
+        // Of no whole state: whose last changes are in it, nobody can tell.
+        self.put(document, None)?;
         self.notices.push(Notice::Damaged {
             path: self.path.clone(),
             kept,
@@ -167,16 +193,13 @@ impl JsonStore {
         Ok(())
     }
 
-    /// Adds what the last good copy knows, and what we have held ourselves while the file was open.
-    fn complete(&self, document: &mut Document) -> Result<usize, StoreError> {
-        let copy = last_good(&self.path, &self.seal)?.unwrap_or_default();
-        Ok(document.complete(copy) + document.complete(self.document.clone()))
-    }
-
     /// Begins the file anew with this in it.
-    fn put(&mut self, mut document: Document) -> Result<(), StoreError> {
-        document.generation += 1;
-        document.branch = getrandom::u32()?;
+    fn put(&mut self, mut document: Document, from: Option<Edition>) -> Result<(), StoreError> {
+        document.begun_from = from;
+        document.edition = Edition {
+            branch: getrandom::u32()?,
+            generation: 1,
+        };
         self.write(&mut document, None)?;
         self.take_in(document);
         Ok(())
@@ -295,7 +318,7 @@ impl PeerStore for JsonStore {
         // A copy: what could not be written is not what is known.
         let mut document = self.document.clone();
         if document.shelf.apply(&writable, self.now) {
-            document.generation += 1;
+            document.edition = document.edition.next();
             // Until this is written, what we hold is not what the file holds.
             self.stamp = None;
             if changes.forgotten.is_empty() {
@@ -304,6 +327,7 @@ impl PeerStore for JsonStore {
             } else {
                 self.write_over(&mut document)?;
             }
+            self.last = Some((document.edition, writable.into_owned()));
         } else if self.unflushed {
             self.flush();
         }

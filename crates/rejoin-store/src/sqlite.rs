@@ -133,9 +133,9 @@ impl SqliteStore {
 
     fn reopen(&mut self, lock: &Lock) -> Result<(), StoreError> {
         let (conn, notices) = opening::open_sound(&self.path, self.now, &self.seal, lock)?;
-        self.file = durable::identity(&self.path)?;
-        self.log = log_of(&self.path)?;
-        self.conn = conn;
+        let (file, log) = (durable::identity(&self.path)?, log_of(&self.path)?);
+        // All of it or nothing: a connection that stands for nothing must not pass for this file's.
+        (self.conn, self.file, self.log) = (conn, file, log);
         self.notices.extend(notices);
         Ok(())
     }

@@ -195,6 +195,38 @@ fn a_file_taken_away_under_several_loses_nothing_of_any_of_them() {
 
 #[cfg(unix)]
 #[test]
+fn counts_of_two_add_up_though_the_file_is_taken_away_under_them() {
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        place.fill(0..1);
+        let mut stores = [0, 1].map(|_| open(&place.url()).store);
+        let mut dials = |who: usize, times: usize| {
+            let store = &mut stores[who];
+            for _ in 0..times {
+                store.commit(&saving([peer(0)]), NOW).unwrap();
+            }
+            let record = store.get(&key(0)).unwrap().unwrap();
+            record.evidence.dials_ok.latest()
+        };
+        let (before, after_one) = (dials(0, 0), dials(0, 1));
+        let each = after_one - before;
+        let mut commits = 1;
+        // Who saved last goes on first, or the other does; each may have looked away for a while.
+        for (last, first, times) in [(0, 0, 1), (0, 1, 1), (1, 0, 3), (1, 1, 2), (0, 1, 4)] {
+            dials(1 - last, 1);
+            dials(last, times);
+            fs::remove_file(place.path()).unwrap();
+            dials(first, times);
+            let sum = dials(1 - first, 1);
+            commits += 2 + 2 * times;
+            let expected = before + each * commits as f64;
+            assert!((sum - expected).abs() < 1e-6, "{scheme}: {sum}, {expected}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn of_two_states_of_a_peer_the_later_is_put_back() {
     for scheme in ["json", "sqlite"] {
         let place = Place::new(scheme);

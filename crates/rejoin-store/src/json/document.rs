@@ -9,6 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::edition::Edition;
 use crate::{
     seal::{self, Mode, Seal, header::Header},
     shelf::Shelf,
@@ -23,10 +24,9 @@ pub(crate) const VERSION: u32 = 2;
 /// What is in the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Document {
-    /// How often the file had been written: tells an older copy from a newer state.
-    pub(crate) generation: u64,
-    /// Drawn whenever the file was begun anew: generations of two branches say nothing of each other.
-    pub(crate) branch: u32,
+    pub(crate) edition: Edition,
+    /// Whence it was begun anew, if that was a whole state of it.
+    pub(crate) begun_from: Option<Edition>,
     pub(crate) shelf: Shelf,
     /// What of it is sealed, as it stands in the file.
     written: Written,
@@ -61,8 +61,11 @@ impl Document {
             return Err(Flaw::OtherSeal);
         }
         let mut document = Self {
-            generation: outline.generation,
-            branch: outline.branch,
+            edition: Edition {
+                branch: outline.branch,
+                generation: outline.generation,
+            },
+            begun_from: outline.begun_from,
             unknown: outline.unknown,
             ..Self::default()
         };
@@ -98,16 +101,29 @@ impl Document {
 
     /// Adds what another one knows beside this, or knows later. Returns how many peers that brought.
     pub(crate) fn complete(&mut self, other: Self) -> usize {
-        self.generation = self.generation.max(other.generation);
         for (name, value) in other.unknown {
             self.unknown.entry(name).or_insert(value);
         }
         self.shelf.complete(other.shelf)
     }
 
-    /// Whether this may lack what `other` holds, since it does not follow from it.
-    pub(crate) fn departs_from(&self, other: &Self) -> bool {
-        self.branch != other.branch || self.generation < other.generation
+    /// Whether this holds all that was in the file when it was of that edition, unless it was taken out.
+    pub(crate) fn follows(&self, other: Edition) -> bool {
+        let begun_from = self.begun_from.is_some_and(|from| from.follows(other));
+        begun_from || self.edition.follows(other)
+    }
+
+    /// Whether this was begun from what the file held just before it was of that edition.
+    pub(crate) fn lacks_only(&self, edition: Edition) -> bool {
+        self.begun_from.map(Edition::next) == Some(edition)
+    }
+
+    /// The last edition that is in both of these: `self` as it lies there, `held` as we have it.
+    pub(crate) fn head(&self, held: &Self) -> Edition {
+        match self.is_empty() || held.edition.follows(self.edition) {
+            true => held.edition,
+            false => self.edition,
+        }
     }
 
     /// Whether both tell the same, however they came to it.
@@ -156,8 +172,9 @@ impl Document {
         let file = File {
             rejoin: KIND,
             version: VERSION,
-            generation: self.generation,
-            branch: self.branch,
+            generation: self.edition.generation,
+            branch: self.edition.branch,
+            begun_from: self.begun_from,
             seal: seal.header(),
             memory,
             peers: peers.into_iter().map(|(_, part)| part).collect(),
@@ -228,6 +245,8 @@ struct File<'a> {
     generation: u64,
     branch: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    begun_from: Option<Edition>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     seal: Option<&'a Header>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<Part<'a, Memory>>,
@@ -257,6 +276,7 @@ struct Outline<'a> {
     version: Option<u32>,
     generation: u64,
     branch: u32,
+    begun_from: Option<Edition>,
     seal: Option<&'a RawValue>,
     memory: Option<&'a RawValue>,
     peers: Vec<&'a RawValue>,
@@ -283,6 +303,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Outline<'a> {
                         "version" => outline.version = map.next_value()?,
                         "generation" => outline.generation = map.next_value()?,
                         "branch" => outline.branch = map.next_value()?,
+                        "begun_from" => outline.begun_from = map.next_value()?,
                         "seal" => outline.seal = Some(map.next_value()?),
                         "memory" => outline.memory = Some(map.next_value()?),
                         "peers" if outline.is_foreign() => {
@@ -357,11 +378,12 @@ impl<'a> Outline<'a> {
 }
 
 /// The names of our fields.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "rejoin",
     "version",
     "generation",
     "branch",
+    "begun_from",
     "seal",
     "memory",
     "peers",
@@ -379,11 +401,26 @@ mod tests {
 
     #[test]
     fn a_document_survives_its_text() {
-        let text = br#"{"rejoin":"peers","version":1,"generation":9,"branch":7,"memory":{"secret":
+        let text = br#"{"rejoin":"peers","version":1,"generation":9,"branch":7,"begun_from":{"branch":6,"generation":5},"memory":{"secret":
             [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]},"mood":{"of":"the day"},
             "peers":[{"key":"alice","first_seen":1,"hue":7}]}"#;
         let mut document = Document::parse(text, &Seal::none()).unwrap();
-        assert_eq!((document.generation, document.branch), (9, 7));
+        let edition = |branch, generation| Edition { branch, generation };
+        assert_eq!(document.edition, edition(7, 9));
+        assert_eq!(document.begun_from, Some(edition(6, 5)));
+        for (held, is_held) in [
+            ((7, 9), true),
+            ((7, 10), false),
+            ((6, 5), true),
+            ((6, 6), false),
+        ] {
+            assert_eq!(
+                document.follows(edition(held.0, held.1)),
+                is_held,
+                "{held:?}"
+            );
+            assert_eq!(document.lacks_only(edition(held.0, held.1)), held == (6, 6));
+        }
         assert_eq!(document.shelf.peers.len(), 1);
         assert_eq!(document.unknown["mood"]["of"], "the day");
         let text = document.text(&Seal::none()).unwrap();

@@ -77,7 +77,7 @@ impl JsonStore {
         let lock = Lock::take(&self.path)?;
         self.load(&lock)?;
         let mut document = self.document.clone();
-        document.generation += 1;
+        document.edition = document.edition.next();
         let from = self.seal.mode();
         if mode != from {
             document.unseal();
