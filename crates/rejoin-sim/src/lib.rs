@@ -52,6 +52,7 @@ pub mod dead;
 pub mod directories;
 mod parallel;
 pub mod past;
+pub mod plot;
 pub mod policies;
 pub mod population;
 mod presence;

@@ -1,12 +1,12 @@
 //! The command: `restart`, `dead`, `swarm`, `introducer` and `flood` measure, `trace` shows one run.
 //! Nothing is decided here.
 
-use std::process::ExitCode;
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, Parser, ValueExt};
 use rejoin_sim::{
-    Absence, Figures, Scene, Setting, SimConfig, report,
+    Absence, Figures, Scene, Setting, SimConfig, plot, report,
     restart::{LIMIT, Table, WANTED},
     swarm::{
         Story,
@@ -19,7 +19,7 @@ const USAGE: &str = "\
 Measures how fast a node gets back into a simulated network, how many find each other, and
 whether lies can flood a memory.
 
-usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json]
+usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json] [--plot FILE]
        rejoin-sim dead [--seeds N] [--json]
        rejoin-sim trace [--seed N] [--dead SHARE] [--churn] [--cold]
        rejoin-sim swarm [--nodes N] [--seed N] [--churn] [--json]
@@ -29,6 +29,7 @@ usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json]
   --seeds N      how many restarts per setting, how many floods (1000)
   --attack WHO   peer, prefix, liars, or all at once (all); without --json each is shown
   --json         figures for programs
+  --plot FILE    draws them into this SVG file, too
   --nodes N      how many peers there are (1000); in a swarm each of them runs the real engine
   --seed N       which restart to show or to begin with, which swarm to grow (0)
   --dead SHARE   how many of the remembered peers are dead, from 0 to 1 (0.5)
@@ -54,6 +55,7 @@ struct Wish {
     seeds: u64,
     attack: Attack,
     json: bool,
+    plot: Option<PathBuf>,
     nodes: usize,
     seed: u64,
     dead: f64,
@@ -68,6 +70,7 @@ fn run() -> Result<String, lexopt::Error> {
         seeds: 1_000,
         attack: Attack::All,
         json: false,
+        plot: None,
         nodes: 1_000,
         seed: 0,
         dead: 0.5,
@@ -79,6 +82,7 @@ fn run() -> Result<String, lexopt::Error> {
             Arg::Long("seeds") => wish.seeds = parser.value()?.parse()?,
             Arg::Long("attack") => wish.attack = parser.value()?.parse()?,
             Arg::Long("json") => wish.json = true,
+            Arg::Long("plot") => wish.plot = Some(parser.value()?.into()),
             Arg::Long("nodes") => wish.nodes = parser.value()?.parse()?,
             Arg::Long("seed") => wish.seed = parser.value()?.parse()?,
             Arg::Long("dead") => wish.dead = parser.value()?.parse::<f64>()?.clamp(0.0, 1.0),
@@ -90,7 +94,7 @@ fn run() -> Result<String, lexopt::Error> {
         }
     }
     match command.as_deref() {
-        Some("restart") => Ok(restart(&wish)),
+        Some("restart") => restart(&wish),
         Some("dead") => Ok(dead(&wish)),
         Some("trace") => Ok(trace(&wish)),
         Some("swarm") => Ok(swarm(&wish)),
@@ -101,15 +105,20 @@ fn run() -> Result<String, lexopt::Error> {
     }
 }
 
-fn restart(wish: &Wish) -> String {
+fn restart(wish: &Wish) -> Result<String, lexopt::Error> {
     let seeds = wish.seed..wish.seed + wish.seeds;
     let bar = bar(wish.seeds * Absence::ALL.len() as u64, "restarts");
     let table = Table::of(seeds, wish.nodes, || bar.inc(1));
     bar.finish_and_clear();
-    if wish.json {
-        return json(&table);
+    if let Some(path) = &wish.plot {
+        let failed = |why: &dyn std::fmt::Display| format!("cannot draw {}: {why}", path.display());
+        let drawn = plot::restarts(&table).map_err(|why| failed(&why))?;
+        fs::write(path, drawn).map_err(|why| failed(&why))?;
     }
-    report::by_absence(&table)
+    Ok(match wish.json {
+        true => json(&table),
+        false => report::by_absence(&table),
+    })
 }
 
 /// Shows how far we are, where somebody is watching.
