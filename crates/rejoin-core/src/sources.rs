@@ -33,6 +33,8 @@ pub struct Sources {
     list: Vec<Known>,
     /// By kind, how it has taken part in the race so far.
     parts: [Part; Kind::ALL.len()],
+    /// The race was made necessary by something that may have struck many others at the same moment.
+    shared: bool,
     next_ask: u64,
     /// Of its own, so that who is asked does not hang on what else was drawn before.
     rng: Rng,
@@ -72,6 +74,7 @@ impl Sources {
         Self {
             list: Vec::new(),
             parts: Default::default(),
+            shared: false,
             next_ask: 0,
             rng,
         }
@@ -142,9 +145,15 @@ impl Sources {
         dialled.count()
     }
 
-    /// A race begins anew, and with it every head start.
+    /// A race begins anew, and with it every head start. Others may race too.
     pub fn race_anew(&mut self) {
         self.parts = Default::default();
+        self.shared = true;
+    }
+
+    /// Whether somebody may be asked early: nobody has been in this race, and it is our own.
+    pub fn may_hurry(&self) -> bool {
+        !self.shared && self.parts.iter().all(|part| part.turns == 0)
     }
 
     /// Whether nobody of this kind has been asked in this race.

@@ -163,6 +163,18 @@ fn when_the_line_is_back_memory_has_its_head_start_again() {
 }
 
 #[test]
+fn when_few_of_those_we_remember_answer_one_server_is_asked_before_its_time() {
+    let mut node = Node::new(friends(60));
+    add(&mut node, None, 7_000);
+    add(&mut node, None, 7_001);
+    let first = node.dials[0].clone();
+    node.answer(&first);
+    assert_eq!(node.engine.numbers().bootstrap_dials, 0);
+    node.pass(SECOND * 9 / 10);
+    assert_eq!(node.engine.numbers().bootstrap_dials, 1);
+}
+
+#[test]
 fn a_loss_shared_by_many_leads_to_no_herd() {
     let mut node = Node::new(friends(7));
     for dial in std::mem::take(&mut node.dials) {

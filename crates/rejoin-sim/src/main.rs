@@ -21,7 +21,7 @@ whether lies can flood a memory.
 
 usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json] [--plot FILE]
        rejoin-sim dead [--seeds N] [--json]
-       rejoin-sim trace [--seed N] [--dead SHARE] [--churn] [--cold]
+       rejoin-sim trace [--seed N] [--away SPAN | --dead SHARE [--churn]] [--cold]
        rejoin-sim swarm [--nodes N] [--seed N] [--churn] [--json]
        rejoin-sim introducer [--nodes N] [--seed N] --json
        rejoin-sim flood [--seeds N] [--attack WHO] [--json]
@@ -32,6 +32,7 @@ usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json] [--plot FI
   --plot FILE    draws them into this SVG file, too
   --nodes N      how many peers there are (1000); in a swarm each of them runs the real engine
   --seed N       which restart to show or to begin with, which swarm to grow (0)
+  --away SPAN    after an absence of 1h, 1d, 1w or 1m, as in restart
   --dead SHARE   how many of the remembered peers are dead, from 0 to 1 (0.5)
   --churn        they went as peers go, the long-lived last; of a swarm: half is replaced in an hour
   --cold         without the memory
@@ -58,6 +59,7 @@ struct Wish {
     plot: Option<PathBuf>,
     nodes: usize,
     seed: u64,
+    away: Option<Absence>,
     dead: f64,
     churn: bool,
     cold: bool,
@@ -73,6 +75,7 @@ fn run() -> Result<String, lexopt::Error> {
         plot: None,
         nodes: 1_000,
         seed: 0,
+        away: None,
         dead: 0.5,
         churn: false,
         cold: false,
@@ -85,6 +88,7 @@ fn run() -> Result<String, lexopt::Error> {
             Arg::Long("plot") => wish.plot = Some(parser.value()?.into()),
             Arg::Long("nodes") => wish.nodes = parser.value()?.parse()?,
             Arg::Long("seed") => wish.seed = parser.value()?.parse()?,
+            Arg::Long("away") => wish.away = Some(parser.value()?.parse()?),
             Arg::Long("dead") => wish.dead = parser.value()?.parse::<f64>()?.clamp(0.0, 1.0),
             Arg::Long("churn") => wish.churn = true,
             Arg::Long("cold") => wish.cold = true,
@@ -182,7 +186,10 @@ fn trace(wish: &Wish) -> String {
         churn: wish.churn,
         dead: wish.dead,
     };
-    let scene = Scene::new(wish.seed, &setting.past());
+    let scene = match wish.away {
+        Some(absence) => Scene::after(absence, wish.seed, wish.nodes),
+        None => Scene::new(wish.seed, &setting.past()),
+    };
     let mut sim = if wish.cold {
         scene.cold(SimConfig::default())
     } else {

@@ -154,7 +154,7 @@ impl Engine {
 
     /// How many dials the race may have in the air. Bootstrap servers must not have to wait for a
     /// place, and once they are asked, neither must those they will name.
-    fn room(&self, now: Time, news: bool) -> usize {
+    pub(super) fn room(&self, now: Time, news: bool) -> usize {
         let servers = self.sources.servers().min(self.config.bootstrap_dials_max);
         let others = [Lane::Bootstrap, Lane::Feeler, Lane::Manual];
         let others = self.dialer.in_lanes(&others).len();
