@@ -18,8 +18,8 @@ pub struct Outcome {
     pub shutdown_blocked: u64,
     pub salvaged: BTreeMap<&'static str, Salvaged>,
     pub panics: u64,
-    pub increments_expected: u64,
-    pub increments_found: u64,
+    /// Expected and found in the shared store of each kind.
+    pub increments: BTreeMap<&'static str, (u64, u64)>,
     broken: Vec<String>,
 }
 
@@ -92,6 +92,14 @@ impl Outcome {
     }
 
     fn in_json(&self) -> serde_json::Value {
+        // Of the stores the one that is furthest off.
+        let off = |(expected, found): &&(u64, u64)| expected.abs_diff(*found);
+        let (expected, found) = self
+            .increments
+            .values()
+            .max_by_key(off)
+            .copied()
+            .unwrap_or_default();
         let salvaged: BTreeMap<_, _> = self
             .salvaged
             .iter()
@@ -107,8 +115,8 @@ impl Outcome {
             "salvaged_share": salvaged,
             "panics": self.panics,
             "increments": {
-                "expected": self.increments_expected,
-                "found": self.increments_found,
+                "expected": expected,
+                "found": found,
             },
         })
     }

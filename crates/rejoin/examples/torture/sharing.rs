@@ -79,7 +79,6 @@ fn add_up(scheme: &'static str, url: &str, each: u64, outcome: &mut Outcome) -> 
     outcome.broken_if(panicked, format_args!("{scheme}: writers that failed"));
     let acknowledged: u64 = writers.iter().map(|writer| writer.acknowledged).sum();
     let expected = PROCESSES * each;
-    outcome.increments_expected += expected;
     let found = match Saved::read(url) {
         Ok(saved) => {
             let own: u64 = (0..PROCESSES).map(|number| saved.count(number)).sum();
@@ -97,7 +96,7 @@ fn add_up(scheme: &'static str, url: &str, each: u64, outcome: &mut Outcome) -> 
             0
         }
     };
-    outcome.increments_found += found;
+    outcome.increments.insert(scheme, (expected, found));
     outcome.acknowledged_lost += acknowledged.saturating_sub(found);
     if found != expected {
         outcome.broken(format_args!(
