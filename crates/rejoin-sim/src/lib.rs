@@ -4,7 +4,7 @@
 //! # What is simulated
 //!
 //! * **Hosts** ([`World`]): each has a name, a public IPv4 address in a /16 of its own and a
-//!   distance from us (log-normal around 80 ms of round trip). It is alive, refuses, is silent,
+//!   distance from us (log-normal around 80 ms of round trip, or by continent). It is alive, refuses, is silent,
 //!   has a stranger at its address, hangs, or is cut off from us alone; it may be a page in a
 //!   browser, which dials and cannot be dialled. A bootstrap server is a host
 //!   which, one round trip after we connect, names 20 random live peers.
@@ -22,8 +22,10 @@
 //! * **What goes wrong**: kill, crash and restart, shutdown with a disk that is full or hangs, sleep,
 //!   a pulled cable (dials fail at once), a cut uplink (dials hang), a clock set between two runs,
 //!   partition, churn with heavy-tailed lifetimes ([`churn`]).
-//! * **The past** ([`past`]): memories as after two weeks of running, made in a millisecond.
-//! * **References** ([`reference`](mod@reference)): an oracle and a blind racer on the same network.
+//! * **The past** ([`past`], [`absence`]): memories as after two weeks of running, made in a
+//!   millisecond, and peers that are dead by lot, or come and go as measured ([`population`]).
+//! * **References** ([`reference`](mod@reference), [`policies`]): an oracle and the rules of other
+//!   programs on the same network.
 //! * **Swarms** ([`Swarm`]): up to some ten thousand nodes that all run the engine and learn of each
 //!   other by peer exchange and gossip, with liars and attackers among them, half of them replaced
 //!   within an hour. What that leaves out stands in [`swarm`].

@@ -76,17 +76,22 @@ fn draw(table: &Table, absence: Absence, panel: &Panel<'_>) -> Drawn {
     Ok(())
 }
 
-/// The share of times no longer than each of them, in percent.
+/// The share of times no longer than each of them, in percent; at most [`STEPS_MAX`] of them.
 fn steps(times_ms: &[u64]) -> Vec<(f64, f64)> {
     let mut sorted = times_ms.to_vec();
     sorted.sort_unstable();
-    let number = sorted.len() as f64;
-    let share = |place: usize| place as f64 / number * 100.0;
-    let known = sorted.iter().enumerate().filter(|(_, ms)| **ms != NEVER);
+    let number = sorted.len();
+    let steps = number.min(STEPS_MAX);
     let mut points = vec![(FIRST_MS, 0.0)];
-    for (place, ms) in known {
-        let ms = (*ms as f64).max(FIRST_MS);
-        points.extend([(ms, share(place)), (ms, share(place + 1))]);
+    for step in 1..=steps {
+        let ms = sorted[number * step / steps - 1];
+        if ms == NEVER {
+            break;
+        }
+        let (ms, share) = ((ms as f64).max(FIRST_MS), |step| {
+            100.0 * step as f64 / steps as f64
+        });
+        points.extend([(ms, share(step - 1)), (ms, share(step))]);
     }
     let reached = points.last().map_or(0.0, |(_, share)| *share);
     points.push((LIMIT.as_millis() as f64, reached));
@@ -98,11 +103,28 @@ fn style(policy: &str, place: usize) -> ShapeStyle {
     match policy {
         "rejoin" => RGBColor(214, 39, 40).stroke_width(3),
         "oracle" => BLACK.stroke_width(2),
-        _ => Palette99::pick(place).mix(0.8).stroke_width(1),
+        _ => OTHERS[place % OTHERS.len()].stroke_width(1),
     }
 }
 
+/// Ten hues that are told apart, and from red (after Tableau's).
+const OTHERS: [RGBColor; 10] = [
+    RGBColor(31, 119, 180),
+    RGBColor(255, 127, 14),
+    RGBColor(44, 160, 44),
+    RGBColor(148, 103, 189),
+    RGBColor(140, 86, 75),
+    RGBColor(227, 119, 194),
+    RGBColor(127, 127, 127),
+    RGBColor(188, 189, 34),
+    RGBColor(23, 190, 207),
+    RGBColor(57, 59, 121),
+];
+
 const SIZE: (u32, u32) = (1_000, 720);
+
+/// Finer than anybody sees.
+const STEPS_MAX: usize = 200;
 
 /// Nobody is back sooner: the nearest peers are some ten milliseconds away.
 const FIRST_MS: f64 = 20.0;
