@@ -189,6 +189,12 @@ impl Dialer {
         self.racing(None) >= room && self.racing(Some(now)) < self.fresh_wanted(now, missing)
     }
 
+    /// Whether all the dials the race may have in the air are not enough to fill what is missing, although
+    /// somebody answered: as long as nobody does, it may be our own processor that is busy.
+    pub fn is_outrun(&self, now: Time, missing: usize, room: usize) -> bool {
+        self.race.answered > 0 && self.wants_room(now, missing, room)
+    }
+
     /// How many fresh dials it takes to fill what is missing, by the share that answered so far.
     fn fresh_wanted(&self, now: Time, missing: usize) -> usize {
         (missing as f64 / self.share_answering(now)).ceil() as usize

@@ -176,7 +176,7 @@ fn bootstrap_is_asked_at_once_without_memory_and_late_with_it() {
     cold.pass(Duration::ZERO);
     assert!(bootstrap(&cold));
 
-    let mut warm = Node::new(friends(40));
+    let mut warm = Node::new(friends(6));
     warm.command(server());
     let dial = warm.dials[0].clone();
     warm.answer(&dial); // slow, but memory works

@@ -10,10 +10,11 @@ use serde::{Serialize, Serializer};
 use crate::{
     chance::{self, Subject},
     diary::{self, Story},
+    distances::Distances,
     past::Scene,
     population::{Kind, Network},
     sim::EPOCH,
-    world::{Distances, HostId, HostState, Terrain, World},
+    world::{HostId, HostState, Terrain, World},
 };
 
 /// How long a node was away.

@@ -52,6 +52,7 @@ mod diary;
 pub mod churn;
 pub mod dead;
 pub mod directories;
+pub mod distances;
 mod parallel;
 pub mod past;
 pub mod plot;

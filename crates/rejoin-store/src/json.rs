@@ -124,7 +124,7 @@ impl JsonStore {
         let from = copy.head(&self.document);
         let peers = copy.shelf.peers.len();
         let (document, peers) = self.joined(&copy).unwrap_or((copy, peers));
-        self.put(document, Some(from))?;
+        self.put(document, from)?;
         let path = self.path.clone();
         if !self.document.is_empty() {
             self.notices.push(Notice::Restored { path, peers });
@@ -143,7 +143,7 @@ impl JsonStore {
             self.take_in(document);
             return Ok(());
         };
-        self.put(joined, Some(document.head(&self.document)))?;
+        self.put(joined, document.head(&self.document))?;
         let path = self.path.clone();
         self.notices.push(Notice::Restored { path, peers });
         Ok(())

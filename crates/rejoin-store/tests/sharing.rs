@@ -88,7 +88,7 @@ fn one_more_dial() -> PeerDelta {
 const SHARED: u64 = 1_000_000;
 
 #[test]
-fn mistake_9_sixteen_processes_keep_all_they_write() {
+fn mistake_09_sixteen_processes_keep_all_they_write() {
     for scheme in ["json", "sqlite"] {
         let folder = tempfile::tempdir().unwrap();
         let url = url(scheme, folder.path());
@@ -104,7 +104,7 @@ fn mistake_9_sixteen_processes_keep_all_they_write() {
 }
 
 #[test]
-fn mistake_9_sixteen_threads_keep_all_they_write() {
+fn mistake_09_sixteen_threads_keep_all_they_write() {
     for scheme in ["json", "sqlite"] {
         let folder = tempfile::tempdir().unwrap();
         let url = url(scheme, folder.path());

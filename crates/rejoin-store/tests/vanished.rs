@@ -227,6 +227,29 @@ fn counts_of_two_add_up_though_the_file_is_taken_away_under_them() {
 
 #[cfg(unix)]
 #[test]
+fn who_saved_once_into_a_file_without_a_branch_puts_all_of_it_back() {
+    let place = Place::new("json");
+    place.fill(0..3);
+    let mut file: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.path()).unwrap()).unwrap();
+    for field in ["generation", "branch", "begun_from"] {
+        file.as_object_mut().unwrap().remove(field);
+    }
+    fs::write(place.path(), file.to_string()).unwrap();
+    let opened = open(&place.url());
+    assert_eq!(opened.notice, []);
+    let mut store = opened.store;
+    store.commit(&saving([peer(3)]), NOW).unwrap();
+    TAKEN_AWAY_WITH_ITS_COPY(&place);
+    let mut other = open(&place.url()).store;
+    other.commit(&saving([peer(4)]), NOW).unwrap();
+    for n in 0..5 {
+        assert_eq!(store.get(&key(n)).unwrap(), Some(peer(n)), "{n}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn of_two_states_of_a_peer_the_later_is_put_back() {
     for scheme in ["json", "sqlite"] {
         let place = Place::new(scheme);

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use rejoin_core::{Memory, PeerKey, PeerRecord, PeerSecret, record::Unknown};
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{self, IgnoredAny, MapAccess, Visitor},
+    de::{self, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -77,7 +77,8 @@ impl Document {
             Some(raw) => document.shelf.memory = part::<Option<Memory>>(raw)?,
             None => {}
         }
-        for raw in outline.peers {
+        let peers = outline.peers.map(part::<Vec<&RawValue>>).transpose()?;
+        for raw in peers.unwrap_or_default() {
             let record = match seal.is_whole() {
                 true => seal.record(raw.get()).ok_or_else(unsealed)?,
                 false => seal.opened(part(raw)?),
@@ -118,12 +119,14 @@ impl Document {
         self.begun_from.map(Edition::next) == Some(edition)
     }
 
-    /// The last edition that is in both of these: `self` as it lies there, `held` as we have it.
-    pub(crate) fn head(&self, held: &Self) -> Edition {
-        match self.is_empty() || held.edition.follows(self.edition) {
+    /// The edition that both of these together amount to: `self` as it lies there, `held` as we have it.
+    /// `None` if that cannot be told: a file that never had a branch, or what was carved out of one.
+    pub(crate) fn head(&self, held: &Self) -> Option<Edition> {
+        let head = match self.is_empty() || held.edition.follows(self.edition) {
             true => held.edition,
             false => self.edition,
-        }
+        };
+        (head.branch != 0).then_some(head)
     }
 
     /// Whether both tell the same, however they came to it.
@@ -279,7 +282,8 @@ struct Outline<'a> {
     begun_from: Option<Edition>,
     seal: Option<&'a RawValue>,
     memory: Option<&'a RawValue>,
-    peers: Vec<&'a RawValue>,
+    /// In whatever shape: of another program's file nothing is expected.
+    peers: Option<&'a RawValue>,
     unknown: Unknown,
 }
 
@@ -306,10 +310,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Outline<'a> {
                         "begun_from" => outline.begun_from = map.next_value()?,
                         "seal" => outline.seal = Some(map.next_value()?),
                         "memory" => outline.memory = Some(map.next_value()?),
-                        "peers" if outline.is_foreign() => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                        "peers" => outline.peers = map.next_value()?,
+                        "peers" => outline.peers = Some(map.next_value()?),
                         _ => {
                             if outline.unknown.insert(name, map.next_value()?).is_some() {
                                 return Err(de::Error::custom("a field stands twice"));
@@ -455,6 +456,9 @@ mod tests {
             let text = r#"{"rejoin":"peers","version":1,"peers":[]}"#;
             check(&text.replacen(name, &wrong, 1), "damaged");
         }
+        let sorted = r#"{"peers":[{"key":"alice","first_seen":1}],"rejoin":"peers","version":2}"#;
+        let document = Document::parse(sorted.as_bytes(), &Seal::none()).unwrap();
+        assert_eq!(document.shelf.peers.len(), 1, "in whatever order");
         check("{}", "foreign");
         check("[]", "damaged");
         check("", "damaged");
