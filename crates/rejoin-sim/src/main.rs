@@ -10,6 +10,7 @@ use rejoin_sim::{
     restart::{LIMIT, Table, WANTED},
     swarm::{
         Story,
+        blackout::Blackout,
         flood::{self, Attack},
     },
 };
@@ -23,6 +24,7 @@ usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json] [--plot FI
        rejoin-sim dead [--seeds N] [--json]
        rejoin-sim trace [--seed N] [--away SPAN | --dead SHARE [--churn]] [--cold]
        rejoin-sim swarm [--nodes N] [--seed N] [--churn] [--json]
+       rejoin-sim blackout [--nodes N] [--seed N] [--json]
        rejoin-sim introducer [--nodes N] [--seed N] --json
        rejoin-sim flood [--seeds N] [--attack WHO] [--json]
 
@@ -102,6 +104,7 @@ fn run() -> Result<String, lexopt::Error> {
         Some("dead") => Ok(dead(&wish)),
         Some("trace") => Ok(trace(&wish)),
         Some("swarm") => Ok(swarm(&wish)),
+        Some("blackout") => Ok(blackout(&wish)),
         Some("introducer") => Ok(introducer(&wish)),
         Some("flood") => Ok(flood(&wish)),
         Some(other) => Err(format!("{other:?} is no command; try --help").into()),
@@ -110,7 +113,7 @@ fn run() -> Result<String, lexopt::Error> {
 }
 
 fn restart(wish: &Wish) -> Result<String, lexopt::Error> {
-    let seeds = wish.seed..wish.seed + wish.seeds;
+    let seeds = wish.seed..wish.seed.saturating_add(wish.seeds);
     let bar = bar(wish.seeds * Absence::ALL.len() as u64, "restarts");
     let table = Table::of(seeds, wish.nodes, || bar.inc(1));
     bar.finish_and_clear();
@@ -151,6 +154,15 @@ fn swarm(wish: &Wish) -> String {
         return json(&figures);
     }
     figures.table()
+}
+
+fn blackout(wish: &Wish) -> String {
+    let Wish { nodes, seed, .. } = *wish;
+    let figures = Blackout { nodes, seed }.run();
+    match wish.json {
+        true => json(&figures),
+        false => figures.table(),
+    }
 }
 
 fn introducer(wish: &Wish) -> String {

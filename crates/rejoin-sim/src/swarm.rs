@@ -9,6 +9,7 @@
 //! the connected, chosen as gossipsub grafts its mesh, and gossipsub's own control messages are left
 //! out. Loss, firewalls and full lines are left out as in the rest of this crate.
 
+pub mod blackout;
 mod company;
 pub mod experiment;
 pub mod flood;
@@ -200,6 +201,17 @@ impl Swarm {
         self.after(away, Happening::Starts(id, None));
     }
 
+    /// The same, but it remembers nothing.
+    pub fn begin_anew(&mut self, id: NodeId, away: Duration) {
+        self.restart(id, away);
+        self.nodes[id.index()].memory = None;
+    }
+
+    /// When others have connected to a server.
+    pub fn visits(&self, server: NodeId) -> &[Time] {
+        &self.nodes[server.index()].visits
+    }
+
     /// A node is up to something else from now on.
     ///
     /// # Panics
@@ -367,6 +379,7 @@ impl Swarm {
         let node = &mut self.nodes[id.index()];
         node.state = State::Up;
         node.company = Company::new(now);
+        node.effort = None;
         let first =
             PING_EVERY.mul_f64(chance::rng(self.seed, Subject::Notice, u64::from(id.0), 0).f64());
         self.after(first, Happening::Pings(id));
@@ -390,6 +403,15 @@ impl Swarm {
             networks: networks.into_iter().collect(),
             place: None,
         }]);
+        let nodes = self.nodes.iter().enumerate();
+        let servers = nodes.filter(|(_, node)| node.role == Role::Server);
+        inputs.extend(servers.map(|(index, _)| {
+            let server = NodeId(index as u32);
+            Input::Command(Command::AddBootstrap {
+                peer: Some(server.key()),
+                address: self.places.address(server),
+            })
+        }));
         inputs.extend(introducer.map(|introducer| {
             Input::Command(Command::Connect {
                 peer: Some(introducer.key()),

@@ -25,6 +25,9 @@ pub enum Role {
     Intruder,
     /// It has no engine. It takes every connection, and tells of others that are there.
     Bystander,
+    /// It has no engine. It is a bootstrap server: everybody knows it from the start, and whoever asks is told
+    /// of honest nodes that are there.
+    Server,
     /// It has no engine. It takes every connection, and tells what does harm, as often as anybody
     /// listens: of the dead, of made-up peers, some of them where others live, and of intruders.
     Slanderer,
@@ -34,7 +37,7 @@ impl Role {
     pub(super) fn has_engine(self) -> bool {
         match self {
             Self::Honest | Self::Liar => true,
-            Self::Intruder | Self::Bystander | Self::Slanderer => false,
+            Self::Intruder | Self::Bystander | Self::Server | Self::Slanderer => false,
         }
     }
 }
@@ -72,6 +75,8 @@ pub(super) struct Node {
     /// How many questions it had asked, and rounds told, once it was well connected.
     pub(super) effort: Option<Effort>,
     pub(super) minute: Load,
+    /// When others have connected to it, if it is a server.
+    pub(super) visits: Vec<Time>,
 }
 
 /// What a node had to do until it was well connected.
@@ -107,6 +112,7 @@ impl Node {
             company: Company::new(now),
             effort: None,
             minute: Load::default(),
+            visits: Vec::new(),
         }
     }
 

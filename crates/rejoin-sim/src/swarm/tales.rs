@@ -24,6 +24,9 @@ impl Swarm {
             Role::Bystander => self.some(id, count, |role, state| {
                 matches!(role, Role::Bystander | Role::Slanderer) && state == State::Up
             }),
+            Role::Server => self.some(id, count, |role, state| {
+                role == Role::Honest && state == State::Up
+            }),
             Role::Slanderer => {
                 let part = count / 4;
                 let mut named = self.some(id, part, |role, _| role == Role::Intruder);
@@ -53,7 +56,7 @@ impl Swarm {
         let talks = match node.role {
             Role::Bystander => minute_over,
             Role::Slanderer => true,
-            Role::Honest | Role::Liar | Role::Intruder => false,
+            Role::Honest | Role::Liar | Role::Intruder | Role::Server => false,
         };
         if !talks {
             return;

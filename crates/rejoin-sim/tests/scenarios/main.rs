@@ -35,6 +35,7 @@ mod silent_peer;
 mod sleeping_browser;
 mod stale_memory_never_worse_than_cold;
 mod surplus;
+mod swarm_blackout;
 mod swarm_eclipse;
 mod swarm_flood;
 mod swarm_half_replaced;
