@@ -29,7 +29,8 @@ pub enum Contestant {
     Cold,
 }
 
-/// One restart of everybody. Times are in milliseconds, [`NEVER`] if it takes longer than
+/// One restart of everybody. Times are in milliseconds,
+/// [`NEVER`](crate::spread::NEVER) if it takes longer than
 /// [`LIMIT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restart {

@@ -1,5 +1,5 @@
 //! A node that comes back after as many of its peers have died as one likes; what it remembers of them
-//! is written in its [`diary`](crate::diary) in a millisecond, so that a thousand restarts take
+//! is written in its diary (`diary.rs`) in a millisecond, so that a thousand restarts take
 //! seconds.
 
 use std::time::Duration;

@@ -31,7 +31,7 @@ pub(crate) fn time_to_wanted(sim: &mut Sim) -> Option<Duration> {
 }
 
 /// Who comes back, in the order of the table: the engine, the limit, the engine without memory, and then
-/// [`policies`].
+/// [`policies`](mod@policies).
 pub fn policies() -> Vec<&'static str> {
     let others = policies::OTHERS.iter().map(|plan| plan.name);
     ["rejoin", "oracle", "cold", "blind"]
@@ -40,7 +40,7 @@ pub fn policies() -> Vec<&'static str> {
         .collect()
 }
 
-/// How all of them come back to one network, in the order of [`policies`].
+/// How all of them come back to one network, in the order of [`policies()`].
 pub fn outcomes(scene: &Scene) -> Vec<Outcome> {
     let engine = |mut sim: Sim| {
         let after = time_to_wanted(&mut sim);
@@ -73,7 +73,7 @@ pub fn outcomes(scene: &Scene) -> Vec<Outcome> {
 pub struct Table {
     /// How many restarts of each.
     pub seeds: usize,
-    /// By absence, and by policy in the order of [`policies`].
+    /// By absence, and by policy in the order of [`policies()`].
     pub rows: Vec<Row>,
 }
 
