@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use fastrand::Rng;
-use rejoin_core::{PeerKey, Pool, Time};
+use rejoin_core::Time;
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -124,15 +124,6 @@ impl Scene {
         let shelf = diary::shelf(proven, hearsay, left, &mut rng);
         Self { world, shelf, now }
     }
-
-    /// The share of the proven peers that do not answer, from 0 to 1.
-    pub fn dead_share(&self) -> f64 {
-        let proven = self.shelf.peers.values();
-        let proven = proven.filter(|record| record.pool() == Pool::Proven);
-        let keys: Vec<&PeerKey> = proven.map(|record| &record.key).collect();
-        let dead = keys.iter().filter(|key| !self.world.is_alive(key)).count();
-        dead as f64 / keys.len().max(1) as f64
-    }
 }
 
 fn settle(world: &mut World, id: HostId, story: &Story, network: &Network, now: Time) {
@@ -149,10 +140,12 @@ fn kind_of(seed: u64, id: HostId, network: &Network) -> Kind {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_core::Pool;
+
     use super::*;
 
     fn dead(absence: Absence) -> f64 {
-        let scenes = (0..30).map(|seed| Scene::after(absence, seed, 410).dead_share());
+        let scenes = (0..30).map(|seed| Scene::after(absence, seed, 410).dead_share(Pool::Proven));
         scenes.sum::<f64>() / 30.0
     }
 

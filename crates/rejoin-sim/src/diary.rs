@@ -58,12 +58,10 @@ pub(crate) struct Story {
 }
 
 /// Draws when a peer is there that was met, or heard of, at a given moment.
-pub(crate) trait Habits: Fn(HostId, Time, &mut Rng) -> Presence {}
-
-impl<F: Fn(HostId, Time, &mut Rng) -> Presence> Habits for F {}
+pub(crate) type Habits<'a> = dyn Fn(HostId, Time, &mut Rng) -> Presence + 'a;
 
 /// A peer the node had been connected to before it left.
-pub(crate) fn proven(world: &World, id: HostId, left: Time, habits: &impl Habits) -> Story {
+pub(crate) fn proven(world: &World, id: HostId, left: Time, habits: &Habits<'_>) -> Story {
     let mut attempt = 0;
     loop {
         let mut rng = chance::rng(world.seed(), Subject::Past, id.0 as u64, attempt);
@@ -78,7 +76,7 @@ pub(crate) fn proven(world: &World, id: HostId, left: Time, habits: &impl Habits
 }
 
 /// A peer it had only heard of.
-pub(crate) fn hearsay(world: &World, id: HostId, left: Time, habits: &impl Habits) -> Story {
+pub(crate) fn hearsay(world: &World, id: HostId, left: Time, habits: &Habits<'_>) -> Story {
     let mut rng = chance::rng(world.seed(), Subject::Past, id.0 as u64, 0);
     let heard = left - HEARSAY.mul_f64(rng.f64());
     let presence = habits(id, heard, &mut rng);

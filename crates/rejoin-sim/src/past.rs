@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use rejoin_core::Time;
+use rejoin_core::{PeerRecord, Pool, Time};
 
 use crate::{
     chance::{self, Subject},
@@ -110,6 +110,14 @@ impl Scene {
         Self { world, shelf, now }
     }
 
+    /// The share of the remembered peers of one pool that do not answer, from 0 to 1.
+    pub fn dead_share(&self, pool: Pool) -> f64 {
+        let of_pool = |record: &&PeerRecord| record.pool() == pool;
+        let peers = self.shelf.peers.values().filter(of_pool);
+        let dead = |record: &&PeerRecord| !self.world.is_alive(&record.key);
+        peers.clone().filter(dead).count() as f64 / peers.count().max(1) as f64
+    }
+
     /// The node comes back with its memory; it is not running yet.
     pub fn sim(&self, config: SimConfig) -> Sim {
         Sim::on(self.world.clone(), self.shelf.clone(), self.now, config)
@@ -149,18 +157,7 @@ fn when_dead(stories: &[Story], share: f64, left: Time) -> Time {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_core::{PeerRecord, Pool};
-
     use super::*;
-
-    fn dead_share(scene: &Scene, pool: Pool) -> f64 {
-        let of_pool = |record: &&PeerRecord| record.pool() == pool;
-        let peers: Vec<_> = scene.shelf.peers.values().filter(of_pool).collect();
-        let dead = peers
-            .iter()
-            .filter(|record| !scene.world.is_alive(&record.key));
-        dead.count() as f64 / peers.len() as f64
-    }
 
     #[test]
     fn as_many_are_dead_as_was_asked_for() {
@@ -174,7 +171,7 @@ mod tests {
                 let scene = Scene::new(1, &past);
                 assert_eq!(scene.shelf.count(Pool::Proven), 200);
                 assert_eq!(scene.shelf.count(Pool::Hearsay), 200);
-                assert_eq!(dead_share(&scene, Pool::Proven), dead, "{deaths:?}");
+                assert_eq!(scene.dead_share(Pool::Proven), dead, "{deaths:?}");
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     chance::{self, Subject},
     past::Scene,
     policies::{Order, Plan, Servers},
-    world::HANDSHAKE_RTTS,
+    world::{Candidate, HANDSHAKE_RTTS},
 };
 
 /// What came of it.
@@ -47,9 +47,6 @@ pub fn run(plan: &Plan, scene: &Scene, wanted: usize, limit: Duration) -> Outcom
     };
     racer.run(wanted, limit)
 }
-
-/// Somebody to dial.
-type Candidate = (PeerKey, Vec<Address>);
 
 enum Happening {
     /// A dial has ended, with a connection or without.
@@ -208,14 +205,11 @@ impl Racer<'_> {
         if self.servers.dials > 0 {
             return;
         }
-        let world = &self.scene.world;
-        for (id, host) in world.bootstrap() {
-            let attempt = world.dial(Some(&host.key), &host.addresses, 0);
-            let named = attempt.answer.map(|_| world.walk(id, 0));
+        for (id, _) in self.scene.world.bootstrap() {
+            let (after, named) = self.scene.world.ask(id);
             self.servers.dials += 1;
             self.servers.open += 1;
-            // It names them one round trip after it is connected.
-            self.after(attempt.after + host.rtt, Happening::Answered(named));
+            self.after(after, Happening::Answered(named));
         }
     }
 
@@ -250,7 +244,8 @@ fn in_order(plan: &Plan, scene: &Scene) -> VecDeque<Candidate> {
     order.into_iter().map(candidate).collect()
 }
 
-fn candidate(record: &PeerRecord) -> Candidate {
+/// A remembered peer, and where it is said to live.
+pub(crate) fn candidate(record: &PeerRecord) -> Candidate {
     let addresses = record.addresses.iter();
     let addresses = addresses.map(|known| known.address.clone()).collect();
     (record.key.clone(), addresses)

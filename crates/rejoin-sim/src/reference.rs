@@ -4,33 +4,28 @@
 
 use std::time::Duration;
 
-use rejoin_core::{Address, PeerKey};
-
-use crate::{past::Scene, world::World};
+use crate::{
+    past::Scene,
+    racer::candidate,
+    world::{Candidate, World},
+};
 
 /// When it has `wanted` connections, servers not counted; `None` if there are not so many peers.
 pub fn oracle(scene: &Scene, wanted: usize) -> Option<Duration> {
     let world = &scene.world;
-    let remembered = scene.shelf.peers.values().filter_map(|record| {
-        let addresses = record.addresses.iter();
-        let addresses: Vec<_> = addresses.map(|known| known.address.clone()).collect();
-        connects_after(world, &record.key, &addresses)
-    });
-    let named = world.bootstrap().flat_map(|(id, server)| {
-        let named = connects_after(world, &server.key, &server.addresses)
-            .map(|connected| (connected + server.rtt, world.walk(id, 0)));
-        named.into_iter().flat_map(|(told, peers)| {
-            peers.into_iter().filter_map(move |(peer, addresses)| {
-                Some(told + connects_after(world, &peer, &addresses)?)
-            })
-        })
+    let remembered = scene.shelf.peers.values().map(candidate);
+    let remembered = remembered.filter_map(|peer| connects_after(world, &peer));
+    let told = world.bootstrap().map(|(id, _)| world.ask(id));
+    let named = told.flat_map(|(told, peers)| {
+        let peers = peers.unwrap_or_default().into_iter();
+        peers.filter_map(move |peer| Some(told + connects_after(world, &peer)?))
     });
     let mut times: Vec<Duration> = remembered.chain(named).collect();
     times.sort_unstable();
     times.get(wanted.checked_sub(1)?).copied()
 }
 
-fn connects_after(world: &World, peer: &PeerKey, addresses: &[Address]) -> Option<Duration> {
+fn connects_after(world: &World, (peer, addresses): &Candidate) -> Option<Duration> {
     let attempt = world.dial(Some(peer), addresses, 0);
     attempt.answer.map(|_| attempt.after)
 }
@@ -65,10 +60,7 @@ mod tests {
     fn with_nobody_left_it_goes_by_servers() {
         let scene = scene(1.0);
         let servers = scene.world.bootstrap();
-        let told = servers.filter_map(|(_, server)| {
-            let connected = connects_after(&scene.world, &server.key, &server.addresses)?;
-            Some(connected + server.rtt)
-        });
+        let told = servers.map(|(id, _)| scene.world.ask(id).0);
         assert!(oracle(&scene, 5) > told.min());
         assert_eq!(oracle(&scene, 1_000), None);
     }

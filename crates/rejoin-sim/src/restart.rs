@@ -4,7 +4,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use rejoin_core::Config;
+use rejoin_core::{Config, Pool};
 use serde::Serialize;
 
 use crate::{
@@ -106,7 +106,7 @@ impl Table {
         let rows = Absence::ALL.into_iter().flat_map(|absence| {
             let restarts = parallel::map(seeds.clone(), |seed| {
                 let scene = Scene::after(absence, seed, nodes);
-                let restart = (scene.dead_share(), outcomes(&scene));
+                let restart = (scene.dead_share(Pool::Proven), outcomes(&scene));
                 tell();
                 restart
             });

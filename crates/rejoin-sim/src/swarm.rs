@@ -59,6 +59,8 @@ pub struct Swarm {
     now: Time,
     places: Places,
     nodes: Vec<Node>,
+    /// The bootstrap servers, and when others have connected to each.
+    servers: BTreeMap<NodeId, Vec<Time>>,
     queue: BTreeMap<(Time, u64), Happening>,
     queued: u64,
     links_made: u64,
@@ -118,6 +120,7 @@ impl Swarm {
             now: EPOCH,
             places: Places::new(seed),
             nodes: Vec::new(),
+            servers: BTreeMap::new(),
             queue: BTreeMap::new(),
             queued: 0,
             links_made: 0,
@@ -166,6 +169,9 @@ impl Swarm {
     ) -> NodeId {
         let id = self.places.settle(prefix);
         self.nodes.push(Node::new(role, self.now));
+        if role == Role::Server {
+            self.servers.insert(id, Vec::new());
+        }
         self.after(wait, Happening::Starts(id, introducer));
         id
     }
@@ -190,26 +196,28 @@ impl Swarm {
     /// # Panics
     /// If it is back before what it had in the air has come down.
     pub fn restart(&mut self, id: NodeId, away: Duration) {
-        assert!(away > TRANSPORT_TIMEOUT + PING_EVERY, "away for {away:?}");
         let engine = self.engine(id);
         let memory = Snapshot {
             memory: Some(engine.memory().clone()),
             peers: engine.peers().cloned().collect(),
         };
-        self.goes(id);
+        self.begin_anew(id, away);
         self.nodes[id.index()].memory = Some(memory);
-        self.after(away, Happening::Starts(id, None));
     }
 
     /// The same, but it remembers nothing.
+    ///
+    /// # Panics
+    /// As [`Self::restart`].
     pub fn begin_anew(&mut self, id: NodeId, away: Duration) {
-        self.restart(id, away);
-        self.nodes[id.index()].memory = None;
+        assert!(away > TRANSPORT_TIMEOUT + PING_EVERY, "away for {away:?}");
+        self.goes(id);
+        self.after(away, Happening::Starts(id, None));
     }
 
-    /// When others have connected to a server.
-    pub fn visits(&self, server: NodeId) -> &[Time] {
-        &self.nodes[server.index()].visits
+    /// When others have connected to bootstrap servers, server by server.
+    pub fn visits(&self) -> impl Iterator<Item = &Time> {
+        self.servers.values().flatten()
     }
 
     /// A node is up to something else from now on.
@@ -403,13 +411,10 @@ impl Swarm {
             networks: networks.into_iter().collect(),
             place: None,
         }]);
-        let nodes = self.nodes.iter().enumerate();
-        let servers = nodes.filter(|(_, node)| node.role == Role::Server);
-        inputs.extend(servers.map(|(index, _)| {
-            let server = NodeId(index as u32);
+        inputs.extend(self.servers.keys().map(|server| {
             Input::Command(Command::AddBootstrap {
                 peer: Some(server.key()),
-                address: self.places.address(server),
+                address: self.places.address(*server),
             })
         }));
         inputs.extend(introducer.map(|introducer| {

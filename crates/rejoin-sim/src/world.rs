@@ -102,6 +102,9 @@ pub struct Attempt {
     pub failures: Vec<AddressFailure>,
 }
 
+/// A peer, and where it is said to live.
+pub type Candidate = (PeerKey, Vec<Address>);
+
 /// Everybody but the node under test.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -292,9 +295,18 @@ impl World {
         self.host(id).rtt.mul_f64(jitter.exp())
     }
 
+    /// Whom a server names that is asked for the first time, and when it has named them, or failed: one
+    /// round trip after it is connected.
+    pub fn ask(&self, server: HostId) -> (Duration, Option<Vec<Candidate>>) {
+        let host = self.host(server);
+        let attempt = self.dial(Some(&host.key), &host.addresses, 0);
+        let named = attempt.answer.map(|_| self.walk(server, 0));
+        (attempt.after + host.rtt, named)
+    }
+
     /// The peers a server names at the `nth` asking: live ones, at random. Those cut off from us
     /// alone are among them, for it does not know that.
-    pub fn walk(&self, server: HostId, nth: u64) -> Vec<(PeerKey, Vec<Address>)> {
+    pub fn walk(&self, server: HostId, nth: u64) -> Vec<Candidate> {
         let mut rng = chance::rng(self.seed, Subject::Walk, server.0 as u64, nth);
         let mut live: Vec<_> = self
             .hosts()

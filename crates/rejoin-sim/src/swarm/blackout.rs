@@ -75,9 +75,9 @@ impl Blackout {
 
     fn come_back(self, remembers: bool) -> Return {
         let mut swarm = Swarm::new(self.seed);
-        let servers: Vec<_> = (0..SERVERS)
-            .map(|_| swarm.settle(Role::Server, None, Duration::ZERO, None))
-            .collect();
+        for _ in 0..SERVERS {
+            swarm.settle(Role::Server, None, Duration::ZERO, None);
+        }
         swarm.plant(self.nodes);
         swarm.run_for(LIVED);
         let nodes: Vec<_> = swarm.honest().collect();
@@ -97,9 +97,8 @@ impl Blackout {
             back.filter(|id| swarm.company(**id) >= WANTED).count() >= enough
         });
         swarm.run_for(COMING_BACK); // for those still missing
-        let visits = servers.iter().flat_map(|id| swarm.visits(*id));
         let mut by_second = BTreeMap::<u64, usize>::new();
-        for at in visits.filter(|at| **at >= began) {
+        for at in swarm.visits().filter(|at| **at >= began) {
             *by_second.entry(at.since(EPOCH).as_secs()).or_default() += 1;
         }
         let took = |id: &NodeId| millis(swarm.effort(*id).map(|effort| effort.took));

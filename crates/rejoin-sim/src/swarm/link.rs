@@ -163,9 +163,8 @@ impl Swarm {
         dial: Option<DialId>,
         failures: Vec<AddressFailure>,
     ) {
-        let other_end = &mut self.nodes[other.index()];
-        if other_end.role == Role::Server {
-            other_end.visits.push(self.now);
+        if let Some(visits) = self.servers.get_mut(&other) {
+            visits.push(self.now);
         }
         self.links_made += 1;
         let number = self.links_made;

@@ -75,8 +75,6 @@ pub(super) struct Node {
     /// How many questions it had asked, and rounds told, once it was well connected.
     pub(super) effort: Option<Effort>,
     pub(super) minute: Load,
-    /// When others have connected to it, if it is a server.
-    pub(super) visits: Vec<Time>,
 }
 
 /// What a node had to do until it was well connected.
@@ -112,7 +110,6 @@ impl Node {
             company: Company::new(now),
             effort: None,
             minute: Load::default(),
-            visits: Vec::new(),
         }
     }
 

@@ -49,7 +49,7 @@ impl LastGood {
     /// Before the end: takes a new copy if anything was committed since the last one, unless that would
     /// hold up whoever waits for the end.
     pub(super) fn catch_up(&mut self, conn: &Connection, path: &Path, now: Time) {
-        if self.behind && pages_of(conn).is_ok_and(|pages| pages <= CLOSING_PAGES_MAX) {
+        if self.behind && schema::pages(conn).is_ok_and(|pages| pages <= CLOSING_PAGES_MAX) {
             self.take(conn, path, now);
         }
     }
@@ -68,7 +68,7 @@ impl LastGood {
 fn take(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let fresh = beside(path, FRESH);
     let failed = |error| StoreError::sqlite("copy", path)(error);
-    if pages_of(conn).map_err(failed)? > PAGES_MAX {
+    if schema::pages(conn).map_err(failed)? > PAGES_MAX {
         return durable::remove(&place(path)); // better none than one from long ago
     }
     let copy = || {
@@ -85,10 +85,6 @@ fn take(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     copy().inspect_err(|_| {
         let _ = durable::remove(&fresh);
     })
-}
-
-fn pages_of(conn: &Connection) -> rusqlite::Result<i64> {
-    conn.query_one("PRAGMA page_count", [], |row| row.get(0))
 }
 
 /// What the copy gives, if there is one. One that cannot be read just now may be the only one there is,

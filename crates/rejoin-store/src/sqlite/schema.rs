@@ -110,8 +110,7 @@ pub(super) fn flaw(conn: &Connection, version: usize) -> rusqlite::Result<Option
         // Another process is writing, so one can.
         _ => {}
     }
-    let pages: u32 = conn.query_one("PRAGMA page_count", [], |row| row.get(0))?;
-    if pages > CHECKED_PAGES_MAX {
+    if pages(conn)? > CHECKED_PAGES_MAX {
         return Ok(None);
     }
     // The quick check takes half as long, and misses an index by which no peer would be found.
@@ -126,6 +125,11 @@ pub(super) fn flaw(conn: &Connection, version: usize) -> rusqlite::Result<Option
 pub(super) fn has_table(conn: &Connection, name: &str) -> rusqlite::Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     conn.query_one(sql, [name], |row| row.get(0))
+}
+
+/// How many pages a database has.
+pub(super) fn pages(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.query_one("PRAGMA page_count", [], |row| row.get(0))
 }
 
 /// The code of a read that the system refused, which a check reports like damage.
@@ -147,7 +151,7 @@ fn read_only() -> rusqlite::Error {
 
 /// 16 MiB, which a check goes through in some thirty milliseconds: a start must not take longer because
 /// there is more to remember.
-const CHECKED_PAGES_MAX: u32 = 4096;
+const CHECKED_PAGES_MAX: i64 = 4096;
 
 /// Four times what SQLite lets the log grow to before it writes it back.
 const LOG_BYTES_MAX: u32 = 16 << 20;
