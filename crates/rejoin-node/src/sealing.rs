@@ -102,9 +102,46 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
         let why = "there is no terminal to ask at; give it with --passphrase-fd or --key-file";
         return Err(Failure::NoKey(why.into()));
     }
-    let answer = rpassword::prompt_password(prompt);
-    let answer = answer.map_err(|error| Failure::NoKey(error.to_string()))?;
+    let answer = unseen::ask(prompt).map_err(|error| Failure::NoKey(error.to_string()))?;
     Ok(Zeroizing::new(answer))
+}
+
+/// A question whose answer is not shown, whenever it is typed: the library hides it from the moment it has
+/// asked, and fast fingers, or a program, may be faster.
+mod unseen {
+    use std::io;
+
+    #[cfg(unix)]
+    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+    pub fn ask(prompt: &str) -> io::Result<String> {
+        #[cfg(unix)]
+        let _unseen = Unseen::from_now_on()?;
+        rpassword::prompt_password(prompt)
+    }
+
+    /// As long as it lasts the terminal shows nothing of what is typed. What it did before.
+    #[cfg(unix)]
+    struct Unseen(Termios);
+
+    #[cfg(unix)]
+    impl Unseen {
+        fn from_now_on() -> io::Result<Self> {
+            let before = tcgetattr(io::stdin())?;
+            let mut unseen = before.clone();
+            unseen.local_modes.remove(LocalModes::ECHO);
+            tcsetattr(io::stdin(), OptionalActions::Now, &unseen)?;
+            Ok(Self(before))
+        }
+    }
+
+    #[cfg(unix)]
+    impl Drop for Unseen {
+        fn drop(&mut self) {
+            // A terminal that is gone needs no more care.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+        }
+    }
 }
 
 fn read_line(descriptor: u32) -> Result<Zeroizing<String>, Failure> {
