@@ -57,6 +57,11 @@ pub struct Config {
 
     /// How long the memory races alone before bootstrap servers join, unless it is empty.
     pub bootstrap_head_start: Duration,
+    /// Who remembers enough peers, the last of them seen no longer ago than this, was away only briefly:
+    /// if they do not answer, whatever stopped us has stopped them too, and they will be back.
+    pub brief_absence: Duration,
+    /// How long the memory races alone after so brief an absence; up to twice that, by lot.
+    pub blackout_head_start: Duration,
     /// Places in the air kept free for whom bootstrap servers name, once these are asked.
     pub news_reserve: usize,
     /// How long each kind of sources has before the next one is asked too, and each DNS name,
@@ -241,7 +246,9 @@ impl Default for Config {
             hosts_max: 1_024,  // as many as there is hearsay
 
             bootstrap_head_start: Duration::from_secs(1), // three slow handshakes
-            news_reserve: 8, // as many as we want; wind tunnel: 4 are too few
+            brief_absence: MINUTE * 10, // of those met an hour ago nearly all are still there
+            blackout_head_start: Duration::from_secs(5), // wind tunnel, `blackout`
+            news_reserve: 8,            // as many as we want; wind tunnel: 4 are too few
             source_head_start: Duration::from_millis(500), // a server is connected, or DNS has answered
             consults_max: 4,                               // three may hang
             consult_timeout: Duration::from_secs(10),      // TLS and 256 KiB over a bad mobile line

@@ -75,6 +75,8 @@ struct Race {
     anchors: usize,
     answered: u32,
     failed: u32,
+    /// How likely those it dials first were to answer, as far as the memory knew.
+    promise: Option<f64>,
 }
 
 impl Dialer {
@@ -189,27 +191,45 @@ impl Dialer {
         self.racing(None) >= room && self.racing(Some(now)) < self.fresh_wanted(now, missing)
     }
 
-    /// Whether all the dials the race may have in the air are not enough to fill what is missing, although
-    /// somebody answered: as long as nobody does, it may be our own processor that is busy.
+    /// Whether all the dials the race may have in the air are not enough to fill what is missing: by what
+    /// memory promises of them, or by what has become of them so far.
     pub fn is_outrun(&self, now: Time, missing: usize, room: usize) -> bool {
-        self.race.answered > 0 && self.wants_room(now, missing, room)
+        let Race {
+            starts,
+            answered,
+            failed,
+            ..
+        } = self.race;
+        let foreseen = self.promise() * (room as f64) < missing as f64 * FORESEEN;
+        // As long as next to nothing comes back it may be our own processor that is busy.
+        let told = answered > 0 || failed >= FAILURES_TOLD;
+        let wanted = missing as f64 / self.share_answering(now, ANSWER_PRIOR);
+        let full = self.racing(None) >= room;
+        starts > 0 && foreseen || told && full && (self.racing(Some(now)) as f64) < wanted
     }
 
     /// How many fresh dials it takes to fill what is missing, by the share that answered so far.
     fn fresh_wanted(&self, now: Time, missing: usize) -> usize {
-        (missing as f64 / self.share_answering(now)).ceil() as usize
+        (missing as f64 / self.share_answering(now, self.promise())).ceil() as usize
+    }
+
+    /// What share of those dialled first will answer, by what is known before: no more than in general,
+    /// for a memory may have slept through anything.
+    fn promise(&self) -> f64 {
+        let promise = self.race.promise.unwrap_or(ANSWER_PRIOR);
+        promise.min(ANSWER_PRIOR)
     }
 
     /// The share of what we remember that seems to answer, above 0. Overdue dials count as failed:
     /// most of them will. Fresh ones count as the prior has it: a refusal takes one round trip and
     /// an answer four, so those that failed are always known before those that will answer.
-    fn share_answering(&self, now: Time) -> f64 {
+    fn share_answering(&self, now: Time, prior: f64) -> f64 {
         let fresh = self.racing(Some(now));
         let overdue = (self.racing(None) - fresh) as f64;
         let answered = f64::from(self.race.answered);
         let judged = answered + f64::from(self.race.failed) + overdue;
         let unknown = ANSWER_PRIOR_WEIGHT + FRESH_WEIGHT * fresh as f64;
-        (answered + ANSWER_PRIOR * unknown) / (judged + unknown)
+        (answered + prior * unknown) / (judged + unknown)
     }
 
     /// The next peer in order, with the addresses to try; `anyway` ignores that it rests.
@@ -256,12 +276,16 @@ impl Dialer {
     }
 
     fn put_in_order(&mut self, scene: Scene<'_>) {
+        let prior = self.promise();
         let shown = Shown {
             since: self.race.since,
-            left: (self.share_answering(scene.now) / ANSWER_PRIOR).min(1.0),
+            left: (self.share_answering(scene.now, prior) / prior).min(1.0),
             named: &self.named,
         };
         self.queue.put_in_order(scene, shown);
+        if self.race.promise.is_none() {
+            self.race.promise = self.queue.promise(scene.config.dials_max);
+        }
     }
 
     /// Begins to dial a remembered peer; `None` if there is nowhere to dial.
@@ -437,6 +461,14 @@ fn is_racing(lane: Lane) -> bool {
 
 /// One and a half dials per missing connection while nothing is known: two of three will answer.
 const ANSWER_PRIOR: f64 = 2.0 / 3.0;
+
+/// With a promise of fewer answers than this share of what is missing a server is asked with the first
+/// dials. Wind tunnel, the slowest of twenty restarts after a month: 981 ms with half, 811 with three
+/// quarters; with all of it no less, and after a day 0.60 servers are dialled instead of 0.38.
+const FORESEEN: f64 = 0.75;
+
+/// Of so many a reset has come back, most likely: our processor and our line are fine.
+const FAILURES_TOLD: u32 = 4;
 
 /// How many dials of evidence weigh as much as that prior.
 const ANSWER_PRIOR_WEIGHT: f64 = 2.0;

@@ -26,6 +26,7 @@ use crate::{
     dialer::{Dialer, Flight},
     directory::Directory,
     exchange::Exchange,
+    head_start::HeadStart,
     input::{AddressFailure, Command, Input},
     key::PeerKey,
     links::Links,
@@ -88,10 +89,8 @@ enum Verdict {
 #[derive(Clone, Copy, Debug)]
 struct Schedule {
     now: Time,
-    /// The first sources join the race.
-    bootstrap_at: Time,
-    /// Since when, in this race, memory has been of no use: then the first sources join at once.
-    unaided_since: Option<Time>,
+    /// How long the memory races alone.
+    head_start: HeadStart,
     check_at: Time,
     feeler_at: Time,
     discover_at: Time,
@@ -131,8 +130,7 @@ impl Engine {
         let mut engine = Self {
             schedule: Schedule {
                 now,
-                bootstrap_at: now + config.bootstrap_head_start,
-                unaided_since: None,
+                head_start: HeadStart::at_start(now, &snapshot.peers, &config, &mut rng),
                 check_at: now + config.check_every,
                 feeler_at: now + config.feeler_every,
                 discover_at: now,

@@ -14,6 +14,7 @@ mod dialer;
 pub mod directory;
 pub mod engine;
 pub mod exchange;
+mod head_start;
 mod health;
 mod hosts;
 pub mod input;

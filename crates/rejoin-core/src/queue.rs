@@ -32,6 +32,7 @@ pub struct Queue {
 #[derive(Clone, Debug)]
 struct Candidate {
     key: PeerKey,
+    chance: f64,
     worth: f64,
     group: Netgroup,
     anchor: bool,
@@ -126,9 +127,11 @@ impl Queue {
         } else {
             0.0
         };
+        let outlook = scene.outlook(record, &addresses);
         self.candidates.push(Candidate {
             key: record.key.clone(),
-            worth: scene.outlook(record, &addresses).worth() * left + pinned,
+            chance: outlook.chance,
+            worth: outlook.worth() * left + pinned,
             group: Netgroup::of(&first.address),
             anchor: record.control.anchor,
             news,
@@ -137,6 +140,14 @@ impl Queue {
 
     fn wake_at(&mut self, until: Time) {
         self.ready_at = Some(self.ready_at.map_or(until, |first| first.min(until)));
+    }
+
+    /// How likely the first so many in order are to answer, on average, of those we remembered; `None` if
+    /// we remember nobody.
+    pub fn promise(&self, first: usize) -> Option<f64> {
+        let remembered = self.candidates.iter().rev().filter(|next| !next.news);
+        let chances: Vec<_> = remembered.take(first).map(|next| next.chance).collect();
+        (!chances.is_empty()).then(|| chances.iter().sum::<f64>() / chances.len() as f64)
     }
 
     /// Whether the next in order was only heard of since the race began; `None` if nobody is left

@@ -33,8 +33,6 @@ pub struct Sources {
     list: Vec<Known>,
     /// By kind, how it has taken part in the race so far.
     parts: [Part; Kind::ALL.len()],
-    /// The race was made necessary by something that may have struck many others at the same moment.
-    shared: bool,
     next_ask: u64,
     /// Of its own, so that who is asked does not hang on what else was drawn before.
     rng: Rng,
@@ -44,6 +42,15 @@ pub struct Sources {
 struct Part {
     began: Option<Time>,
     turns: u32,
+}
+
+/// What is known of those who may be asked.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// Whether a peer is connected, or must not be asked for another reason.
+    pub is_busy: &'a dyn Fn(&PeerKey) -> bool,
+    /// How long dialling it takes, in milliseconds, if that was ever seen.
+    pub dial_ms: &'a dyn Fn(&PeerKey) -> Option<f32>,
 }
 
 /// Whom to ask now.
@@ -74,7 +81,6 @@ impl Sources {
         Self {
             list: Vec::new(),
             parts: Default::default(),
-            shared: false,
             next_ask: 0,
             rng,
         }
@@ -145,15 +151,9 @@ impl Sources {
         dialled.count()
     }
 
-    /// A race begins anew, and with it every head start. Others may race too.
+    /// A race begins anew, and with it every head start.
     pub fn race_anew(&mut self) {
         self.parts = Default::default();
-        self.shared = true;
-    }
-
-    /// Whether somebody may be asked early: nobody has been in this race, and it is our own.
-    pub fn may_hurry(&self) -> bool {
-        !self.shared && self.parts.iter().all(|part| part.turns == 0)
     }
 
     /// Whether nobody of this kind has been asked in this race.
@@ -208,7 +208,7 @@ impl Sources {
         now: Time,
         kinds: &[Kind],
         anyway: bool,
-        busy: impl Fn(&PeerKey) -> bool,
+        around: Around<'_>,
         config: &Config,
     ) -> Option<Turn> {
         let mut kinds = kinds.to_vec();
@@ -217,7 +217,7 @@ impl Sources {
             if !kind.is_dialled() && !self.keeps_pace(now, kind, anyway, config) {
                 return None;
             }
-            Some((kind, self.draw(now, kind, anyway, &busy)?))
+            Some((kind, self.draw(now, kind, anyway, around)?))
         })?;
         let part = &mut self.parts[kind as usize];
         part.turns = part.turns.saturating_add(1);
@@ -233,15 +233,12 @@ impl Sources {
         })
     }
 
-    /// Draws among those of a kind that rest no longer and are not `busy`, so that a thousand nodes
-    /// with one list do not all ask its first entry. Those that work go first.
-    fn draw(
-        &mut self,
-        now: Time,
-        kind: Kind,
-        anyway: bool,
-        busy: &impl Fn(&PeerKey) -> bool,
-    ) -> Option<usize> {
+    /// Draws two among those of a kind that rest no longer and are not busy, and takes the nearer, so that a
+    /// thousand nodes with one list ask neither all its first entry nor all the best. Those that work go
+    /// first. (Two lots are nearly as good as a look at everybody: Mitzenmacher, "The power of two choices
+    /// in randomized load balancing", 2001.)
+    fn draw(&mut self, now: Time, kind: Kind, anyway: bool, around: Around<'_>) -> Option<usize> {
+        let busy = &around.is_busy;
         let ready = |known: &Known| known.kind == kind && known.is_ready(now, anyway, busy);
         let ready: Vec<_> = (0..self.list.len())
             .filter(|index| ready(&self.list[*index]))
@@ -253,7 +250,13 @@ impl Sources {
             .copied()
             .filter(|index| failures(index) == fewest)
             .collect();
-        ready.get(self.rng.usize(..ready.len())).copied()
+        let far_ms = |index: &usize| {
+            let dial_ms = self.list[*index].peer().and_then(around.dial_ms);
+            dial_ms.unwrap_or(f32::INFINITY)
+        };
+        let lots = [(); 2].map(|()| ready[self.rng.usize(..ready.len())]);
+        lots.into_iter()
+            .min_by(|a, b| far_ms(a).total_cmp(&far_ms(b)))
     }
 
     /// Of one kind another is asked when the last one failed, or has had its head start.

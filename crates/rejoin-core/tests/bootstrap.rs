@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::*;
 use rejoin_core::{
     Command, Connected, ConnectionKind, Dial, Direction, Directory, Event, Failure, Input, Lane,
-    Output,
+    Output, PeerRecord,
 };
 
 fn add(node: &mut Node, name: Option<&str>, n: u16) {
@@ -175,6 +175,26 @@ fn when_few_of_those_we_remember_answer_one_server_is_asked_before_its_time() {
 }
 
 #[test]
+fn a_memory_too_old_to_promise_enough_is_helped_from_the_first_dial_on() {
+    for (absence, asked) in [(DAY, 0), (DAY * 300, 1)] {
+        let mut server = met("server", 7_000, absence, 100.0);
+        server.role.bootstrap = true;
+        let memory = [friends_met(absence, 60), vec![server]].concat();
+        let node = Node::new(memory);
+        let numbers = node.engine.numbers();
+        assert_eq!(numbers.bootstrap_dials, asked, "after {absence:?}");
+        assert!(numbers.cached_dialled > 0, "memory is dialled beside it");
+    }
+}
+
+#[test]
+fn the_less_a_memory_promises_the_more_of_it_is_dialled_at_once() {
+    let dials = |absence| Node::new(friends_met(absence, 60)).dials.len();
+    assert_eq!(dials(HOUR), 12, "three for two that are wanted");
+    assert!(dials(DAY * 300) > 20, "{}", dials(DAY * 300));
+}
+
+#[test]
 fn a_loss_shared_by_many_leads_to_no_herd() {
     let mut node = Node::new(friends(7));
     for dial in std::mem::take(&mut node.dials) {
@@ -188,4 +208,62 @@ fn a_loss_shared_by_many_leads_to_no_herd() {
         node.tell(Input::Disconnected { peer });
     }
     assert_eq!(node.engine.numbers().bootstrap_dials, 0);
+}
+
+// All of a network may have lost power together: then everybody finds nobody at first.
+#[test]
+fn after_a_brief_absence_servers_are_spared_while_friends_come_back() {
+    let mut node = after_an_absence(MINUTE * 2, 40);
+    let asked = seconds_until_asked(&mut node);
+    assert!((5..=10).contains(&asked), "asked after {asked} s");
+}
+
+#[test]
+fn different_nodes_spare_servers_for_different_spans() {
+    let seeds = 0..20;
+    let after = |seed| {
+        let mut node = Node::seeded(friends_met(MINUTE * 2, 40), seed);
+        add(&mut node, None, 7_000);
+        seconds_until_asked(&mut node)
+    };
+    let spans: std::collections::BTreeSet<_> = seeds.map(after).collect();
+    assert!(spans.len() >= 4, "{spans:?}");
+}
+
+#[test]
+fn after_a_longer_absence_a_memory_of_no_use_is_a_reason_to_ask_at_once() {
+    let mut node = after_an_absence(MINUTE * 20, 40);
+    assert_eq!(seconds_until_asked(&mut node), 0);
+}
+
+#[test]
+fn who_remembers_too_few_to_count_on_asks_at_once_however_briefly_it_was_away() {
+    let mut node = after_an_absence(MINUTE * 2, 4);
+    assert_eq!(seconds_until_asked(&mut node), 0);
+}
+
+fn after_an_absence(absence: Duration, friends: u16) -> Node {
+    let mut node = Node::new(friends_met(absence, friends));
+    add(&mut node, None, 7_000);
+    node
+}
+
+fn friends_met(absence: Duration, count: u16) -> Vec<PeerRecord> {
+    let friend = |n: u16| met(&format!("p{n}"), n, absence, 100.0);
+    (0..count).map(friend).collect()
+}
+
+/// How many seconds a node goes on asking friends that refuse before it asks a server.
+fn seconds_until_asked(node: &mut Node) -> u32 {
+    for second in 0..60 {
+        while let Some(place) = node.dials.iter().position(|it| it.lane != Lane::Bootstrap) {
+            let dial = node.dials.remove(place);
+            node.fail(&dial, Failure::Refused);
+        }
+        if node.engine.numbers().bootstrap_dials > 0 {
+            return second;
+        }
+        node.pass(SECOND);
+    }
+    panic!("no server was asked within a minute");
 }

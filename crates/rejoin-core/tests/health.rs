@@ -140,7 +140,7 @@ fn what_it_says_of_itself_tells_a_browser_from_a_program() {
 
 #[test]
 fn a_hundred_talking_peers_do_not_keep_the_engine_awake() {
-    let mut node = Node::seeded(7);
+    let mut node = Node::seeded(vec![], 7);
     let names: Vec<_> = (0..90).map(|n| format!("n{n}")).collect();
     for name in &names {
         node.come(name);
@@ -165,7 +165,7 @@ fn a_hundred_talking_peers_do_not_keep_the_engine_awake() {
 fn who_leaves_alone_is_dialled_again_after_a_random_moment() {
     let mut waits: Vec<Duration> = Vec::new();
     for seed in 0..8 {
-        let mut node = Node::seeded(seed);
+        let mut node = Node::seeded(vec![], seed);
         node.tell(Input::Loaded(friends(2)));
         for name in ["p0", "p1"] {
             let dial = node.dial_of(name).unwrap().clone();

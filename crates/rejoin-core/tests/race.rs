@@ -189,7 +189,7 @@ fn bootstrap_is_asked_at_once_without_memory_and_late_with_it() {
 #[test]
 fn which_of_many_servers_is_asked_first_is_a_matter_of_chance() {
     let first = |seed| {
-        let mut node = Node::seeded(seed);
+        let mut node = Node::seeded(vec![], seed);
         for n in 0..20 {
             node.command(Command::AddBootstrap {
                 peer: None,

@@ -5,13 +5,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::{DAY, HOUR, Node, SECOND, START, address, key, met};
+use common::{DAY, HOUR, MINUTE, Node, SECOND, START, address, key, met};
 use rejoin_core::{
     Address, Command, Config, ConnectionKind, Direction, Input, Output, PeerRecord, Rerouted,
     Snapshot, Tested,
 };
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_node_that_can_be_reached_asks_nobody() {

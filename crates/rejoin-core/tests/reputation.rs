@@ -10,7 +10,6 @@ use rejoin_core::{
     Lane, Output, Purpose, Scope, Severity, Snapshot,
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
 const NUISANCE: Deed = Deed::InvalidData(Severity::Moderate);
 const ATTACK: Deed = Deed::InvalidData(Severity::Severe);
 

@@ -121,7 +121,11 @@ impl Scene {
             }
         }
         let mut rng = chance::rng(seed, Subject::Fate, u64::MAX, 0);
-        let shelf = diary::shelf(proven, hearsay, left, &mut rng);
+        let mut shelf = diary::shelf(proven, hearsay, left, &mut rng);
+        // Its first start took servers, as it takes the engine without memory.
+        for server in diary::servers(&world, left) {
+            shelf.peers.insert(server.key.clone(), server);
+        }
         Self { world, shelf, now }
     }
 }

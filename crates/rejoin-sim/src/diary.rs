@@ -38,6 +38,10 @@ const BETWEEN_CONTACTS: Duration = HOUR.saturating_mul(12);
 /// Mean length of a session.
 const SESSION: Duration = HOUR.saturating_mul(2);
 
+/// How many bootstrap servers a start without memory takes, and how long each serves it at most.
+const FIRST_SERVERS: usize = 2;
+const SERVED: Duration = Duration::from_secs(60);
+
 /// The share of contacts that fail though the peer is up: it was busy.
 const MISSED: f64 = 0.05;
 
@@ -86,6 +90,22 @@ pub(crate) fn hearsay(world: &World, id: HostId, left: Time, habits: &Habits<'_>
         presence,
         survival: SurvivalCounts::default(),
     }
+}
+
+/// The bootstrap servers a node asked when it began.
+pub(crate) fn servers(world: &World, left: Time) -> Vec<PeerRecord> {
+    let mut rng = chance::rng(world.seed(), Subject::Past, u64::MAX, 0);
+    let mut servers: Vec<_> = world.bootstrap().map(|(id, _)| id).collect();
+    rng.shuffle(&mut servers);
+    servers.truncate(FIRST_SERVERS);
+    let began = left - LIVED;
+    let asked = |id: HostId| {
+        let mut record = named(world, id, began, Source::Bootstrap);
+        record.role.bootstrap = true;
+        connect(world, id, &mut record, began, &mut rng, began + SERVED, 0);
+        record
+    };
+    servers.into_iter().map(asked).collect()
 }
 
 fn live_through(

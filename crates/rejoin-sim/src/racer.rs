@@ -222,7 +222,7 @@ impl Racer<'_> {
 
 /// Those of the memory whom a program dials, in its order.
 fn in_order(plan: &Plan, scene: &Scene) -> VecDeque<Candidate> {
-    let mut order: Vec<&PeerRecord> = scene.shelf.peers.values().collect();
+    let mut order: Vec<&PeerRecord> = scene.shelf.friends().collect();
     chance::rng(scene.world.seed(), Subject::Order, 0, 0).shuffle(&mut order);
     // Sorts are stable: where they do not decide, the lot does.
     let is_hearsay = |record: &PeerRecord| record.pool() != Pool::Proven;

@@ -13,7 +13,7 @@ use crate::{
 /// When it has `wanted` connections, servers not counted; `None` if there are not so many peers.
 pub fn oracle(scene: &Scene, wanted: usize) -> Option<Duration> {
     let world = &scene.world;
-    let remembered = scene.shelf.peers.values().map(candidate);
+    let remembered = scene.shelf.friends().map(candidate);
     let remembered = remembered.filter_map(|peer| connects_after(world, &peer));
     let told = world.bootstrap().map(|(id, _)| world.ask(id));
     let named = told.flat_map(|(told, peers)| {
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn the_oracle_takes_as_long_as_its_fifth_nearest_peer() {
         let scene = scene(0.5);
-        let living = scene.shelf.peers.values();
+        let living = scene.shelf.friends();
         let mut rtts: Vec<_> = living
             .filter_map(|record| scene.world.find(&record.key))
             .filter(|id| scene.world.is_alive(&scene.world.host(*id).key))

@@ -52,6 +52,12 @@ impl Shelf {
             .count()
     }
 
+    /// The peers that are no bootstrap servers.
+    pub fn friends(&self) -> impl Iterator<Item = &PeerRecord> + Clone {
+        let peers = self.peers.values();
+        peers.filter(|record| !record.role.bootstrap)
+    }
+
     /// Puts a commit on the disk, all of it.
     pub(crate) fn apply(&mut self, changes: &Changes) {
         for delta in &changes.peers {

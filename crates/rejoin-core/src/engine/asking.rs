@@ -10,7 +10,7 @@ use crate::{
     output::{AskId, Lane, Output, Timeout},
     reach::Scope,
     source::Source,
-    sources::{Kind, Sources, Turn},
+    sources::{Around, Kind, Sources, Turn},
     time::Time,
 };
 
@@ -33,11 +33,8 @@ impl Engine {
         }
         let nobody_left =
             self.links.is_empty() && self.dialer.is_empty() && self.next_is_news(now).is_none();
-        let urgent = self.links.is_empty() && (nobody_left || self.dialer.memory_failed(now));
-        if urgent {
-            let since = self.schedule.unaided_since.get_or_insert(now);
-            *since = now.min(*since);
-        }
+        let unaided = self.links.is_empty() && (nobody_left || self.dialer.memory_failed(now));
+        let urgent = unaided && self.schedule.head_start.is_unaided(now);
         let from = match self.is_outrun(now, missing) {
             true => now,
             false => self.sources_from(),
@@ -45,11 +42,11 @@ impl Engine {
         if now < from {
             return;
         }
-        let open = self.with_sources(now, |sources, busy, config| {
-            sources.open(now, from, busy, config)
+        let open = self.with_sources(now, |sources, around, config| {
+            sources.open(now, from, around.is_busy, config)
         });
         let most = missing.min(self.config.bootstrap_dials_max);
-        let due = urgent || now >= self.schedule.bootstrap_at;
+        let due = urgent || self.schedule.head_start.is_over(now);
         loop {
             let air = self.dialer.len() < self.config.dials_max;
             let dials = air && self.dialer.fresh_bootstrap(now) < most;
@@ -64,26 +61,22 @@ impl Engine {
         }
     }
 
-    /// Whether a server may be asked early, since too few of those we remember answer. After a start only:
-    /// what makes a race begin anew may have struck others too. Wind tunnel: away for a month, the slowest
-    /// of twenty restarts takes 1.2 s instead of 1.5.
+    /// Whether sources join before their time, since too few of those we remember will answer. After a start
+    /// only: what makes a race begin anew may have struck others too.
     fn is_outrun(&self, now: Time, missing: usize) -> bool {
         let room = self.room(now, false);
-        self.sources.may_hurry() && self.dialer.is_outrun(now, missing, room)
+        self.schedule.head_start.may_be_cut() && self.dialer.is_outrun(now, missing, room)
     }
 
     /// When the first sources join the race.
     fn sources_from(&self) -> Time {
-        match self.schedule.unaided_since {
-            Some(since) if self.links.is_empty() => since,
-            Some(_) | None => self.schedule.bootstrap_at,
-        }
+        self.schedule.head_start.ends(self.links.is_empty())
     }
 
     /// Asks the next source of these kinds, if there is one; `anyway` even if it rests.
     pub(super) fn ask_one(&mut self, now: Time, kinds: &[Kind], anyway: bool) -> bool {
-        let turn = self.with_sources(now, |sources, busy, config| {
-            sources.turn(now, kinds, anyway, busy, config)
+        let turn = self.with_sources(now, |sources, around, config| {
+            sources.turn(now, kinds, anyway, around, config)
         });
         match turn {
             None => false,
@@ -109,7 +102,7 @@ impl Engine {
     fn with_sources<T>(
         &mut self,
         now: Time,
-        work: impl FnOnce(&mut Sources, &dyn Fn(&PeerKey) -> bool, &crate::Config) -> T,
+        work: impl FnOnce(&mut Sources, Around<'_>, &crate::Config) -> T,
     ) -> T {
         let Self {
             sources,
@@ -126,7 +119,16 @@ impl Engine {
                 || reach.is_me(peer)
                 || book.get(peer).is_some_and(|it| it.is_blocked(now))
         };
-        work(sources, &busy, config)
+        let around = Around {
+            is_busy: &busy,
+            dial_ms: &|peer| {
+                let known = book.get(peer)?.addresses.iter();
+                known
+                    .filter_map(|known| known.dial_ms)
+                    .min_by(f32::total_cmp)
+            },
+        };
+        work(sources, around, config)
     }
 
     /// A directory named peers, or why it did not.
@@ -180,10 +182,7 @@ impl Engine {
         if helped {
             // Those it named have their chance before the next source is asked.
             let chance = now + self.config.source_head_start;
-            self.schedule.bootstrap_at = self.schedule.bootstrap_at.max(chance);
-            if let Some(since) = &mut self.schedule.unaided_since {
-                *since = chance.max(*since);
-            }
+            self.schedule.head_start.named(chance);
         }
     }
 

@@ -158,7 +158,7 @@ impl Engine {
         let servers = self.sources.servers().min(self.config.bootstrap_dials_max);
         let others = [Lane::Bootstrap, Lane::Feeler, Lane::Manual];
         let others = self.dialer.in_lanes(&others).len();
-        let asked = !self.sources.is_empty() && now >= self.schedule.bootstrap_at;
+        let asked = !self.sources.is_empty() && self.schedule.head_start.is_over(now);
         let reserved = if asked && !news {
             self.config.news_reserve
         } else {

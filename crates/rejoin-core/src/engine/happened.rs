@@ -7,6 +7,7 @@ use crate::{
     address::Address,
     book::{self, Meeting},
     dialer::Flight,
+    head_start::HeadStart,
     input::{AddressFailure, Connected, Deed, Direction, Failure},
     key::PeerKey,
     links::Link,
@@ -172,7 +173,8 @@ impl Engine {
                 self.book.set_breaker(now, source, breaker);
             }
             // One server is enough until it has had its chance to help.
-            self.schedule.bootstrap_at = now + self.config.bootstrap_head_start;
+            let chance = now + self.config.bootstrap_head_start;
+            self.schedule.head_start.answered(chance);
         }
     }
 
@@ -225,13 +227,9 @@ impl Engine {
         self.hold_back_servers(now);
     }
 
-    /// Memory has its chance first. Whatever made that necessary may have struck many others at the
-    /// same moment, so different nodes ask bootstrap servers at different moments.
+    /// Memory has its chance first.
     fn hold_back_servers(&mut self, now: Time) {
-        let head_start = self.config.bootstrap_head_start;
-        let jitter = head_start.mul_f64(self.rng.f64());
-        self.schedule.bootstrap_at = now + head_start + jitter;
-        self.schedule.unaided_since = None;
+        self.schedule.head_start = HeadStart::after_loss(now, &self.config, &mut self.rng);
         self.sources.race_anew();
     }
 

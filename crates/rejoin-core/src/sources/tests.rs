@@ -27,7 +27,11 @@ fn servers(ports: std::ops::RangeInclusive<u16>) -> Sources {
 }
 
 fn turn(sources: &mut Sources, now: Time, anyway: bool) -> Option<Turn> {
-    sources.turn(now, &Kind::ALL, anyway, |_| false, &Config::default())
+    let around = Around {
+        is_busy: &|_| false,
+        dial_ms: &|_| None,
+    };
+    sources.turn(now, &Kind::ALL, anyway, around, &Config::default())
 }
 
 fn open(sources: &mut Sources, now: Time) -> Vec<Kind> {
@@ -216,8 +220,42 @@ fn a_rendezvous_server_is_asked_though_it_is_connected() {
         None,
         &config,
     );
-    let busy = |_: &PeerKey| true;
-    assert!(sources.turn(T, &Kind::ALL, false, busy, &config).is_some());
+    let around = Around {
+        is_busy: &|_| true,
+        dial_ms: &|_| None,
+    };
+    assert!(
+        sources
+            .turn(T, &Kind::ALL, false, around, &config)
+            .is_some()
+    );
     sources.forget(&peer);
     assert!(sources.is_empty());
+}
+
+#[test]
+fn the_nearer_of_two_is_asked_and_the_nearest_is_not_everybodys_first() {
+    let peers = ["alice", "bob", "carol", "dave"].map(|name| name.parse::<PeerKey>().unwrap());
+    let dial_ms = |peer: &PeerKey| match peer == &peers[0] {
+        true => Some(20.0),
+        false => Some(200.0),
+    };
+    let mut nearest = 0;
+    for seed in 0..400 {
+        let (mut sources, config) = (Sources::new(Rng::with_seed(seed)), Config::default());
+        for (port, peer) in (1..).zip(&peers) {
+            let peer = Some(peer.clone());
+            sources.add_server(Kind::Manual, peer, address(port), None, &config);
+        }
+        let around = Around {
+            is_busy: &|_| false,
+            dial_ms: &dial_ms,
+        };
+        match sources.turn(T, &Kind::ALL, false, around, &config) {
+            Some(Turn::Dial { peer, .. }) => nearest += usize::from(peer.as_ref() == peers.first()),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Seven of sixteen pairs hold it; a single lot would be four.
+    assert!((150..=200).contains(&nearest), "{nearest} of 400");
 }

@@ -13,6 +13,7 @@ use rejoin_core::{
 pub const START: Time = Time::from_millis(1_700_000_000_000);
 
 pub const SECOND: Duration = Duration::from_secs(1);
+pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3_600);
 pub const DAY: Duration = Duration::from_secs(86_400);
 
@@ -42,9 +43,10 @@ impl Node {
         )
     }
 
-    /// A node without memory, and with a lot of its own.
-    pub fn seeded(seed: u64) -> Self {
-        Self::made(Config::default(), Snapshot::default(), seed)
+    /// A node with a lot of its own.
+    pub fn seeded(peers: Vec<PeerRecord>, seed: u64) -> Self {
+        let memory = None;
+        Self::made(Config::default(), Snapshot { memory, peers }, seed)
     }
 
     pub fn with(config: Config, snapshot: Snapshot) -> Self {
