@@ -27,12 +27,15 @@ pub struct Outlook {
 /// while. It keeps a neighbour that is likely dead from beating a live peer in the next country.
 const OVERHEAD_MS: f64 = 25.0;
 
-/// Round trips from the first packet to an authenticated, multiplexed connection over TCP: one for
-/// TCP, one to agree on a protocol, one and a half for the handshake, half for the multiplexer.
-pub const ROUND_TRIPS_PER_DIAL: f32 = 4.0;
+/// Round trips from the first packet to an authenticated connection over TCP as rust-libp2p dials: one for
+/// TCP, one for the handshake; what there is to agree on travels along (`Version::V1Lazy`).
+pub const ROUND_TRIPS_PER_DIAL: f32 = 2.0;
 
-/// What a dial takes where nothing was ever measured: four round trips of 100 ms.
-const UNKNOWN: Duration = Duration::from_millis(400);
+/// Nobody is taken for dead sooner, however near: a busy processor alone can take that long.
+const PATIENCE_MIN: Duration = Duration::from_millis(250);
+
+/// What a dial takes where nothing was ever measured: two round trips of 100 ms.
+const UNKNOWN: Duration = Duration::from_millis(200);
 
 /// Nobody is certain to answer, or not to.
 const CHANCE_MIN: f64 = 0.001;
@@ -138,10 +141,8 @@ impl Outlook {
     }
 
     fn patience(&self, times: u32, config: &Config) -> Duration {
-        let most = config.give_way_after.max(config.stagger_max);
-        self.takes
-            .saturating_mul(times)
-            .clamp(config.stagger_max, most)
+        let most = config.give_way_after.max(PATIENCE_MIN);
+        self.takes.saturating_mul(times).clamp(PATIENCE_MIN, most)
     }
 
     /// When a dial is given up.
@@ -248,7 +249,7 @@ mod tests {
         let ms = |record: &PeerRecord| outlook(record).overdue_after(&config).as_millis();
         assert_eq!(ms(&met(HOUR, HOUR, 1.0)), 50);
         assert_eq!(ms(&met(HOUR, HOUR, 100.0)), 150);
-        assert_eq!(ms(&met(HOUR, HOUR, 9_000.0)), 250);
+        assert_eq!(ms(&met(HOUR, HOUR, 9_000.0)), 150);
         let timeout = |record: &PeerRecord| outlook(record).timeout(&config).as_secs();
         assert_eq!(timeout(&met(HOUR, HOUR, 1.0)), 2);
         assert_eq!(timeout(&met(HOUR, HOUR, 9_000.0)), 5);

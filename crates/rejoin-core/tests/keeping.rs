@@ -308,7 +308,7 @@ fn a_feeler_tests_hearsay_and_stays_until_the_next_one_gets_through() {
     node.come("alice");
     for (feeler, closed) in [("bob", None), ("carol", Some("bob"))] {
         node.tell(heard(&[feeler]));
-        node.pass_talking(SECOND * 121, &["alice", "bob"]);
+        node.pass_talking(SECOND * 120, &["alice", "bob"]);
         let dial = node.dial_of(feeler).expect("a feeler").clone();
         assert_eq!(dial.lane, Lane::Feeler);
         node.answer(&dial);
@@ -331,7 +331,7 @@ fn a_feeler_that_has_become_needed_stays() {
     node.come("eve");
     for feeler in ["bob", "carol"] {
         node.tell(heard(&[feeler]));
-        node.pass_talking(SECOND * 121, &["alice", "eve", "bob"]);
+        node.pass_talking(SECOND * 120, &["alice", "eve", "bob"]);
         let dial = node.dial_of(feeler).expect("a feeler").clone();
         if feeler == "carol" {
             node.tell(Input::Disconnected { peer: key("alice") });

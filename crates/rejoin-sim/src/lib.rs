@@ -8,7 +8,7 @@
 //!   has a stranger at its address, hangs, or is cut off from us alone; it may be a page in a
 //!   browser, which dials and cannot be dialled. A bootstrap server is a host
 //!   which, one round trip after we connect, names 20 random live peers.
-//! * **Dials**: several addresses race; an authenticated handshake takes four round trips, a
+//! * **Dials**: several addresses race; an authenticated handshake takes two round trips, a
 //!   refusal one, silence ten seconds unless the engine gives up before. Each dial is a little
 //!   faster or slower than the host's distance says. What the n-th dial of a host meets depends
 //!   on the seed, the host and n alone, so contestants are compared on equal terms
@@ -69,6 +69,7 @@ pub mod sim;
 pub mod spread;
 pub mod swarm;
 pub mod trace;
+pub mod tune;
 pub mod world;
 
 pub use absence::Absence;

@@ -1,4 +1,4 @@
-//! The command: `restart`, `dead`, `swarm`, `introducer` and `flood` measure, `trace` shows one run.
+//! The command: `restart`, `tune`, `dead`, `swarm`, `join`, `blackout`, `introducer` and `flood` measure, `trace` shows one run.
 //! Nothing is decided here.
 
 use std::{fs, path::PathBuf, process::ExitCode};
@@ -13,6 +13,7 @@ use rejoin_sim::{
         blackout::Blackout,
         flood::{self, Attack},
     },
+    tune,
 };
 use serde::Serialize;
 
@@ -21,9 +22,11 @@ Measures how fast a node gets back into a simulated network, how many find each 
 whether lies can flood a memory.
 
 usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json] [--plot FILE]
+       rejoin-sim tune [--seeds N] [--seed N] [--nodes N] [--json]
        rejoin-sim dead [--seeds N] [--json]
-       rejoin-sim trace [--seed N] [--away SPAN | --dead SHARE [--churn]] [--cold]
+       rejoin-sim trace [--seed N] [--away SPAN | --dead SHARE [--churn]] [--cold] [--plot FILE]
        rejoin-sim swarm [--nodes N] [--seed N] [--churn] [--json]
+       rejoin-sim join [--nodes N] [--seed N] [--json]
        rejoin-sim blackout [--nodes N] [--seed N] [--json]
        rejoin-sim introducer [--nodes N] [--seed N] --json
        rejoin-sim flood [--seeds N] [--attack WHO] [--json]
@@ -101,9 +104,11 @@ fn run() -> Result<String, lexopt::Error> {
     }
     match command.as_deref() {
         Some("restart") => restart(&wish),
+        Some("tune") => Ok(tune(&wish)),
         Some("dead") => Ok(dead(&wish)),
-        Some("trace") => Ok(trace(&wish)),
+        Some("trace") => trace(&wish),
         Some("swarm") => Ok(swarm(&wish)),
+        Some("join") => Ok(join(&wish)),
         Some("blackout") => Ok(blackout(&wish)),
         Some("introducer") => Ok(introducer(&wish)),
         Some("flood") => Ok(flood(&wish)),
@@ -117,15 +122,32 @@ fn restart(wish: &Wish) -> Result<String, lexopt::Error> {
     let bar = bar(wish.seeds * Absence::ALL.len() as u64, "restarts");
     let table = Table::of(seeds, wish.nodes, || bar.inc(1));
     bar.finish_and_clear();
-    if let Some(path) = &wish.plot {
-        let failed = |why: &dyn std::fmt::Display| format!("cannot draw {}: {why}", path.display());
-        let drawn = plot::restarts(&table).map_err(|why| failed(&why))?;
-        fs::write(path, drawn).map_err(|why| failed(&why))?;
-    }
+    draw(wish, || plot::restarts(&table))?;
     Ok(match wish.json {
         true => json(&table),
         false => report::by_absence(&table),
     })
+}
+
+/// Draws into the file that was named, if any was.
+fn draw(wish: &Wish, plot: impl FnOnce() -> Result<String, String>) -> Result<(), String> {
+    let Some(path) = &wish.plot else {
+        return Ok(());
+    };
+    let failed = |why: String| format!("cannot draw {}: {why}", path.display());
+    let drawn = plot().map_err(failed)?;
+    fs::write(path, drawn).map_err(|why| failed(why.to_string()))
+}
+
+fn tune(wish: &Wish) -> String {
+    let seeds = wish.seed..wish.seed.saturating_add(wish.seeds);
+    let bar = bar(tune::values() as u64, "values");
+    let rows = tune::rows(&seeds, wish.nodes, || bar.inc(1));
+    bar.finish_and_clear();
+    match wish.json {
+        true => json(&rows),
+        false => tune::table(&rows, seeds.count()),
+    }
 }
 
 /// Shows how far we are, where somebody is watching.
@@ -154,6 +176,14 @@ fn swarm(wish: &Wish) -> String {
         return json(&figures);
     }
     figures.table()
+}
+
+fn join(wish: &Wish) -> String {
+    let joining = story(wish).begin();
+    match wish.json {
+        true => json(&joining),
+        false => joining.sentence(wish.nodes),
+    }
 }
 
 fn blackout(wish: &Wish) -> String {
@@ -193,7 +223,7 @@ fn json(figures: &impl Serialize) -> String {
     json.expect("figures are plain data") + "\n"
 }
 
-fn trace(wish: &Wish) -> String {
+fn trace(wish: &Wish) -> Result<String, lexopt::Error> {
     let setting = Setting {
         churn: wish.churn,
         dead: wish.dead,
@@ -209,6 +239,12 @@ fn trace(wish: &Wish) -> String {
     };
     sim.start();
     let took = sim.run_until_or(LIMIT, |sim| sim.connected() >= WANTED);
+    draw(wish, || {
+        plot::timeline(sim.engine().timeline(), scene.now, sim.now())
+    })?;
     let lines: Vec<_> = sim.trace().lines().collect();
-    format!("{}\n\n5 connections after {took:?}\n", lines.join("\n"))
+    Ok(format!(
+        "{}\n\n5 connections after {took:?}\n",
+        lines.join("\n")
+    ))
 }

@@ -2,7 +2,7 @@
 //! is written in its diary (`diary.rs`) in a millisecond, so that a thousand restarts take
 //! seconds.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use fastrand::Rng;
 use rejoin_core::{PeerRecord, Pool, Time};
@@ -11,6 +11,7 @@ use crate::{
     chance::{self, Subject},
     churn::{self, Lifetimes},
     diary::{self, Story},
+    distances::Distances,
     presence::Presence,
     shelf::Shelf,
     sim::{EPOCH, Sim, SimConfig},
@@ -44,6 +45,12 @@ pub struct Past {
     /// hearsay are; with [`Deaths::Churn`] the node was away for as long as that takes, and the
     /// hearsay fares as it does.
     pub dead: f64,
+    /// How many of those dead by lot keep silent, from 0 to 1; the others refuse.
+    pub silent: f64,
+    /// How far away everybody is, but for the servers.
+    pub distances: Distances,
+    /// Bootstrap servers, and how far away all of them are; `None` is as far as anybody.
+    pub servers: (usize, Option<Duration>),
 }
 
 impl Default for Past {
@@ -54,6 +61,9 @@ impl Default for Past {
             strangers: 200,
             deaths: Deaths::Independent,
             dead: 0.5,
+            silent: 0.5,
+            distances: Distances::HALF_A_CONTINENT,
+            servers: (Terrain::default().bootstrap, None),
         }
     }
 }
@@ -72,11 +82,17 @@ pub struct Scene {
 impl Scene {
     /// Builds both from one seed.
     pub fn new(seed: u64, past: &Past) -> Self {
+        let (servers, distance) = past.servers;
         let terrain = Terrain {
             hosts: past.proven + past.hearsay + past.strangers,
+            bootstrap: servers,
+            distances: past.distances,
             ..Terrain::default()
         };
         let mut world = World::new(seed, terrain);
+        if let Some(rtt) = distance {
+            world.keep_servers_at(rtt);
+        }
         let left = EPOCH + diary::LIVED;
         let habits = |_: HostId, met: Time, rng: &mut Rng| match past.deaths {
             Deaths::Independent => Presence::always(),
@@ -95,8 +111,9 @@ impl Scene {
         let mut fate = chance::rng(seed, Subject::Fate, u64::MAX, 0);
         match past.deaths {
             Deaths::Independent => {
-                kill_by_lot(&mut world, 0, past.proven, past.dead, &mut fate);
-                kill_by_lot(&mut world, past.proven, past.hearsay, past.dead, &mut fate);
+                let (proven, hearsay) = (past.proven, past.hearsay);
+                kill_by_lot(&mut world, 0..proven, past, &mut fate);
+                kill_by_lot(&mut world, proven..proven + hearsay, past, &mut fate);
             }
             Deaths::Churn => {
                 for (index, story) in proven.iter().chain(&hearsay).enumerate() {
@@ -113,7 +130,7 @@ impl Scene {
     /// The share of the remembered peers of one pool that do not answer, from 0 to 1.
     pub fn dead_share(&self, pool: Pool) -> f64 {
         let of_pool = |record: &&PeerRecord| record.pool() == pool;
-        let peers = self.shelf.peers.values().filter(of_pool);
+        let peers = self.shelf.friends().filter(of_pool);
         let dead = |record: &&PeerRecord| !self.world.is_alive(&record.key);
         peers.clone().filter(dead).count() as f64 / peers.count().max(1) as f64
     }
@@ -129,16 +146,16 @@ impl Scene {
     }
 }
 
-/// Exactly `share` of the hosts from `first` on die, half of them refusing, half silent.
-fn kill_by_lot(world: &mut World, first: usize, count: usize, share: f64, rng: &mut Rng) {
-    let mut hosts: Vec<usize> = (first..first + count).collect();
+/// Exactly the share of these hosts that is to be dead dies.
+fn kill_by_lot(world: &mut World, hosts: Range<usize>, past: &Past, rng: &mut Rng) {
+    let mut hosts: Vec<usize> = hosts.collect();
     rng.shuffle(&mut hosts);
-    let dead = (count as f64 * share).round() as usize;
+    let dead = (hosts.len() as f64 * past.dead).round() as usize;
+    let silent = (dead as f64 * past.silent).round() as usize;
     for (place, host) in hosts.into_iter().take(dead).enumerate() {
-        let state = if place.is_multiple_of(2) {
-            HostState::Refused
-        } else {
-            HostState::Silent
+        let state = match place < silent {
+            true => HostState::Silent,
+            false => HostState::Refused,
         };
         world.turn(HostId(host), state);
     }

@@ -1,6 +1,7 @@
 //! The figures drawn, as SVG.
 
 use plotters::prelude::*;
+use rejoin_core::{DialTrace, Lane, Time};
 
 use crate::{
     absence::Absence,
@@ -14,17 +15,100 @@ use crate::{
 /// # Errors
 /// If a panel has no room.
 pub fn restarts(table: &Table) -> Result<String, String> {
+    let panels = |area: &Panel<'_>| {
+        let panels = area.split_evenly((2, 2));
+        let mut panels = panels.iter().zip(Absence::ALL);
+        panels.try_for_each(|(panel, absence)| draw(table, absence, panel))
+    };
+    svg(SIZE, panels)
+}
+
+/// One restart, dial by dial: when each began and ended, and how. Returns the text of an SVG file, or why it
+/// could not be drawn.
+///
+/// # Errors
+/// If there is no room.
+pub fn timeline<'a>(
+    dials: impl Iterator<Item = &'a DialTrace>,
+    since: Time,
+    until: Time,
+) -> Result<String, String> {
+    let dials: Vec<_> = dials.filter(|dial| dial.began <= until).collect();
+    let height = 90 + DIAL_HEIGHT * dials.len() as u32;
+    svg((SIZE.0, height), |area| lanes(&dials, since, until, area))
+}
+
+fn svg(size: (u32, u32), draw: impl FnOnce(&Panel<'_>) -> Drawn) -> Result<String, String> {
     let mut text = String::new();
     {
-        let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        area.fill(&WHITE).map_err(|error| error.to_string())?;
-        for (panel, absence) in area.split_evenly((2, 2)).iter().zip(Absence::ALL) {
-            draw(table, absence, panel).map_err(|error| error.to_string())?;
-        }
-        area.present().map_err(|error| error.to_string())?;
+        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        let told = |error: &dyn std::fmt::Display| error.to_string();
+        area.fill(&WHITE).map_err(|error| told(&error))?;
+        draw(&area).map_err(|error| told(&error))?;
+        area.present().map_err(|error| told(&error))?;
     }
     Ok(text)
 }
+
+fn lanes(dials: &[&DialTrace], since: Time, until: Time, area: &Panel<'_>) -> Drawn {
+    let ms = |at: Time| at.since(since).as_secs_f64() * 1_000.0;
+    let mut chart = ChartBuilder::on(area)
+        .caption("dials of one restart", ("sans-serif", 17))
+        .margin(8)
+        .x_label_area_size(34)
+        .y_label_area_size(8)
+        .build_cartesian_2d(0.0..ms(until).max(1.0), dials.len() as f64..0.0)?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .disable_y_axis()
+        .light_line_style(WHITE)
+        .x_desc("ms since the start")
+        .draw()?;
+    for (outcome, color) in OUTCOMES {
+        let of_it = dials.iter().enumerate();
+        let of_it = of_it.filter(|(_, dial)| shown_as(dial) == outcome);
+        let bars = of_it.map(|(place, dial)| {
+            let (top, end) = (place as f64, dial.ended.unwrap_or(until).min(until));
+            let corners = [(ms(dial.began), top + 0.15), (ms(end), top + 0.85)];
+            Rectangle::new(corners, color.filled())
+        });
+        let bars: Vec<_> = bars.collect();
+        let label = format!("{outcome} ({})", bars.len());
+        chart
+            .draw_series(bars)?
+            .label(label)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 16, y + 4)], color.filled()));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.9))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
+    Ok(())
+}
+
+/// Servers stand out, whatever comes of them.
+fn shown_as(dial: &DialTrace) -> &'static str {
+    match (dial.lane, dial.outcome) {
+        (Lane::Bootstrap, _) => "a server",
+        (_, outcome @ ("connected" | "refused" | "silent")) => outcome,
+        (_, "flying" | "cancelled") => "not needed any more",
+        _ => "failed otherwise",
+    }
+}
+
+const OUTCOMES: [(&str, RGBColor); 6] = [
+    ("connected", RGBColor(44, 160, 44)),
+    ("refused", RGBColor(255, 127, 14)),
+    ("silent", RGBColor(127, 127, 127)),
+    ("failed otherwise", RGBColor(140, 86, 75)),
+    ("not needed any more", RGBColor(199, 199, 199)),
+    ("a server", RGBColor(31, 119, 180)),
+];
+
+const DIAL_HEIGHT: u32 = 7;
 
 type Panel<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
@@ -158,5 +242,27 @@ mod tests {
             assert!(text.contains(word), "{word}");
         }
         assert_eq!(text, restarts(&table).unwrap());
+    }
+
+    #[test]
+    fn a_timeline_shows_what_came_of_each_dial() {
+        let dial = |lane, outcome, began, ended| DialTrace {
+            peer: None,
+            lane,
+            began: Time::from_millis(began),
+            ended: Some(Time::from_millis(ended)),
+            outcome,
+        };
+        let dials = [
+            dial(Lane::Memory, "connected", 1_000, 1_100),
+            dial(Lane::Memory, "refused", 1_000, 1_050),
+            dial(Lane::Bootstrap, "connected", 1_200, 1_300),
+            dial(Lane::Memory, "silent", 9_000, 9_100), // after the end
+        ];
+        let (since, until) = (Time::from_millis(1_000), Time::from_millis(1_400));
+        let text = timeline(dials.iter(), since, until).unwrap();
+        for label in ["connected (1)", "refused (1)", "a server (1)", "silent (0)"] {
+            assert!(text.contains(label), "{label}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     absence::Absence,
     parallel,
-    past::Scene,
+    past::{Past, Scene},
     policies::{self, Plan},
     racer::{self, Outcome},
     reference,
@@ -28,6 +28,17 @@ pub const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) fn time_to_wanted(sim: &mut Sim) -> Option<Duration> {
     sim.start();
     sim.run_until_or(LIMIT, |sim| sim.connected() >= WANTED)
+}
+
+/// How long the engine takes with this past and without any memory, in milliseconds, at the median of so many
+/// seeds; `None` if that is longer than [`LIMIT`].
+pub fn medians(past: &Past, seeds: u64) -> [Option<u64>; 2] {
+    let restarts = parallel::map(0..seeds, |seed| {
+        let scene = Scene::new(seed, past);
+        let config = SimConfig::default;
+        [scene.sim(config()), scene.cold(config())].map(|mut sim| millis(time_to_wanted(&mut sim)))
+    });
+    [0, 1].map(|kind| Spread::of(restarts.iter().map(|took| took[kind]).collect()).p50_ms)
 }
 
 /// Who comes back, in the order of the table: the engine, the limit, the engine without memory, and then

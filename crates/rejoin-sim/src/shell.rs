@@ -14,7 +14,7 @@ use crate::{
     chance::{self, Subject},
     shelf::{Disk, Shelf},
     sim::{Happening, Sim},
-    world::{Attempt, HostId, HostState, TRANSPORT_TIMEOUT},
+    world::{ASK_RTTS, Attempt, HostId, HostState, TRANSPORT_TIMEOUT},
 };
 
 /// How often libp2p pings by default.
@@ -307,7 +307,7 @@ impl Sim {
             self.after(rtt, ping);
             if bootstrap {
                 let teller = peer.clone();
-                self.after(rtt, Happening::Told { life, teller });
+                self.after(rtt * ASK_RTTS, Happening::Told { life, teller });
             }
             if broken && state_then != HostState::Hung {
                 self.notice_later(&peer);

@@ -115,6 +115,13 @@ pub struct Churning {
 }
 
 impl Story {
+    /// Plays only how everybody gets into the swarm: what a machine bears with very many of them.
+    pub fn begin(self) -> Joining {
+        let mut swarm = Swarm::new(self.seed);
+        swarm.plant(self.nodes);
+        join(&mut swarm, self.nodes)
+    }
+
     /// Plays it.
     pub fn run(self) -> Figures {
         let mut swarm = Swarm::new(self.seed);
@@ -160,6 +167,25 @@ fn join(swarm: &mut Swarm, nodes: usize) -> Joining {
         rounds: spread(|effort| effort.rounds),
         isolated: swarm.pieces().iter().skip(1).map(Vec::len).sum(),
         hops: Hops::of(swarm, nodes),
+    }
+}
+
+impl Joining {
+    /// As a sentence for people.
+    pub fn sentence(&self, nodes: usize) -> String {
+        let seconds = |ms: Option<u64>| {
+            ms.map_or("never".into(), |ms| {
+                format!("after {:.1} s", ms as f64 / 1_000.0)
+            })
+        };
+        format!(
+            "{nodes} nodes that know one other each: in one piece {}, all with five connections {};\n\
+             a node takes {:.1} s for that, one in twenty {:.1} s or more.\n",
+            seconds(self.one_piece_ms),
+            seconds(self.wanted_ms),
+            f64::from(self.took_ms.p50) / 1_000.0,
+            f64::from(self.took_ms.p95) / 1_000.0,
+        )
     }
 }
 

@@ -36,7 +36,7 @@ impl Kind {
 pub(crate) const SILENCE: Parcel = Parcel::new(3, 180);
 /// A dial that is refused: a SYN and a reset.
 pub(crate) const REFUSAL: Parcel = Parcel::new(2, 100);
-/// TCP, Noise and Yamux up to an authenticated connection, or to the wrong peer: four round trips with
+/// TCP, Noise and Yamux up to an authenticated connection, or to the wrong peer: four messages each way with
 /// some 1,000 bytes of handshake and 40 of headers each.
 pub(crate) const HANDSHAKE: Parcel = Parcel::new(8, 1_320);
 /// Identify, both ways: key, addresses, protocols and a signed record.

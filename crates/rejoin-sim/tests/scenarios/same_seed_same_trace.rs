@@ -14,6 +14,13 @@ fn the_same_seed_gives_the_same_trace() {
     });
 }
 
+// The same on every machine. Whoever changes what the engine or the network does changes it, and commits the
+// new one; whoever does not, and sees it change, has let in chance or the machine.
+#[test]
+fn the_trace_is_the_one_committed() {
+    assert_eq!(format!("{:016x}", live(1).hash()), "9170f78a1fdce787");
+}
+
 #[test]
 fn another_seed_gives_another_trace() {
     assert_ne!(live(1).hash(), live(2).hash());

@@ -17,6 +17,12 @@ fn the_same_seed_gives_the_same_swarm() {
     });
 }
 
+// As of one node, in `same_seed_same_trace.rs`.
+#[test]
+fn the_run_is_the_one_committed() {
+    assert_eq!(format!("{:016x}", live(1).hash()), "96ab45ab4dd86f77");
+}
+
 #[test]
 fn another_seed_gives_another_swarm() {
     assert_ne!(live(1).hash(), live(2).hash());

@@ -1,0 +1,219 @@
+//! Each default that decides about a restart, moved up and down while all others stay: what that does to the
+//! table of [`restart`](crate::restart). `rejoin-sim tune` prints it; beside the defaults in
+//! [`Config`] stands what came of it.
+
+use std::{ops::Range, time::Duration};
+
+use rejoin_core::Config;
+use serde::Serialize;
+
+use crate::{
+    absence::Absence,
+    parallel,
+    past::Scene,
+    restart::{self, time_to_wanted},
+    sim::SimConfig,
+    spread::{Spread, millis},
+};
+
+/// One default.
+pub struct Knob {
+    /// Its name in [`Config`].
+    pub name: &'static str,
+    turn: fn(&mut Config, u64),
+    /// The default and what is tried in its place, in the same unit.
+    values: &'static [u64],
+}
+
+fn ms(value: u64) -> Duration {
+    Duration::from_millis(value)
+}
+
+/// All that are tried. Spans are in milliseconds.
+pub const KNOBS: [Knob; 11] = [
+    Knob {
+        name: "dials_max",
+        turn: |config, value| config.dials_max = value as usize,
+        values: &[16, 24, 32, 48, 64],
+    },
+    Knob {
+        name: "stagger_min",
+        turn: |config, value| config.stagger_min = ms(value),
+        values: &[20, 50, 100],
+    },
+    Knob {
+        name: "stagger_max",
+        turn: |config, value| config.stagger_max = ms(value),
+        values: &[100, 150, 250, 500],
+    },
+    Knob {
+        name: "dial_timeout_min",
+        turn: |config, value| config.dial_timeout_min = ms(value),
+        values: &[1_000, 2_000, 4_000],
+    },
+    Knob {
+        name: "give_way_after",
+        turn: |config, value| config.give_way_after = ms(value),
+        values: &[300, 500, 1_000, 2_000],
+    },
+    Knob {
+        name: "explore_one_in",
+        turn: |config, value| config.explore_one_in = value as usize,
+        values: &[0, 4, 8, 16],
+    },
+    Knob {
+        name: "anchors_first",
+        turn: |config, value| config.anchors_first = value as usize,
+        values: &[0, 2, 4, 8],
+    },
+    Knob {
+        name: "bootstrap_head_start",
+        turn: |config, value| config.bootstrap_head_start = ms(value),
+        values: &[250, 500, 1_000, 2_000],
+    },
+    Knob {
+        name: "news_reserve",
+        turn: |config, value| config.news_reserve = value as usize,
+        values: &[0, 4, 8, 16],
+    },
+    Knob {
+        name: "source_head_start",
+        turn: |config, value| config.source_head_start = ms(value),
+        values: &[250, 500, 1_000],
+    },
+    Knob {
+        name: "bootstrap_dials_max",
+        turn: |config, value| config.bootstrap_dials_max = value as usize,
+        values: &[1, 2, 4],
+    },
+];
+
+/// What came of one value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Which default.
+    pub knob: &'static str,
+    /// What it was; spans in milliseconds.
+    pub value: u64,
+    /// Whether that is the default.
+    pub default: bool,
+    /// After each absence, the shortest first: how long half of the restarts took at most, and 95 of 100.
+    pub took: Vec<Spread>,
+    /// Dials per restart, over all absences.
+    pub dials: f64,
+    /// How many of them went to bootstrap servers.
+    pub bootstrap_dials: f64,
+}
+
+/// Turns every knob. `tell` is told of each value that is done.
+pub fn rows(seeds: &Range<u64>, nodes: usize, tell: impl Fn()) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for knob in &KNOBS {
+        for value in knob.values {
+            rows.push(row(knob, *value, seeds, nodes));
+            tell();
+        }
+    }
+    rows
+}
+
+/// How many values there are.
+pub fn values() -> usize {
+    KNOBS.iter().map(|knob| knob.values.len()).sum()
+}
+
+fn row(knob: &Knob, value: u64, seeds: &Range<u64>, nodes: usize) -> Row {
+    let mut config = Config::default();
+    (knob.turn)(&mut config, value);
+    let default = config == Config::default();
+    let (mut took, mut dials, mut bootstrap_dials) = (Vec::new(), 0, 0);
+    for absence in Absence::ALL {
+        let restarts = parallel::map(seeds.clone(), |seed| {
+            let mut sim = Scene::after(absence, seed, nodes).sim(SimConfig {
+                engine: config.clone(),
+                ..SimConfig::default()
+            });
+            (time_to_wanted(&mut sim), sim.dials_made())
+        });
+        for (_, (all, to_servers)) in &restarts {
+            dials += all;
+            bootstrap_dials += to_servers;
+        }
+        took.push(Spread::of(
+            restarts.iter().map(|(after, _)| millis(*after)).collect(),
+        ));
+    }
+    let number = (Absence::ALL.len() as u64 * (seeds.end - seeds.start)).max(1) as f64;
+    Row {
+        knob: knob.name,
+        value,
+        default,
+        took,
+        dials: dials as f64 / number,
+        bootstrap_dials: bootstrap_dials as f64 / number,
+    }
+}
+
+/// As a table for people.
+pub fn table(rows: &[Row], seeds: usize) -> String {
+    let mut text = format!(
+        "Time to {} connections in ms, p50/p95 of {seeds} seeds after each absence; dials, and dials of\n\
+         bootstrap servers, on average. The default is marked.\n",
+        restart::WANTED
+    );
+    let mut before = "";
+    for row in rows {
+        if row.knob != before {
+            before = row.knob;
+            text += &format!("\n{before:<22}");
+            for absence in Absence::ALL {
+                text += &format!("{:>9}", absence.to_string());
+            }
+            text += "    dials  servers\n";
+        }
+        let mark = if row.default { "*" } else { " " };
+        text += &format!("{:>20} {mark}", row.value);
+        for took in &row.took {
+            let show = |ms: Option<u64>| ms.map_or("never".into(), |ms| ms.to_string());
+            text += &format!(
+                "{:>9}",
+                format!("{}/{}", show(took.p50_ms), show(took.p95_ms))
+            );
+        }
+        text += &format!("{:>9.1}{:>9.2}\n", row.dials, row.bootstrap_dials);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_knob_one_value_is_the_default() {
+        for knob in &KNOBS {
+            let is_default = |value: &&u64| {
+                let mut config = Config::default();
+                (knob.turn)(&mut config, **value);
+                config == Config::default()
+            };
+            let defaults = knob.values.iter().filter(is_default).count();
+            assert_eq!(defaults, 1, "{}", knob.name);
+        }
+    }
+
+    #[test]
+    fn a_knob_that_is_turned_changes_something() {
+        let rows = rows(&(0..3), 410, || {});
+        assert_eq!(rows.len(), values());
+        let of = |knob: &str, value| {
+            let row = rows
+                .iter()
+                .find(|row| row.knob == knob && row.value == value);
+            row.expect("it was tried")
+        };
+        assert_eq!(of("dials_max", 32).took, of("news_reserve", 8).took);
+        assert_ne!(of("dials_max", 32).took, of("dials_max", 16).took);
+        assert!(table(&rows, 3).contains("stagger_max"));
+    }
+}
