@@ -1,4 +1,4 @@
-//! `rejoin demo`: a network on this machine, of which half dies while one node is away, and that
+//! `rejoin demo`: a network on this machine, of which many die while one node is away, and that
 //! node's way back: without its memory and with it. This file tells the story; the others play
 //! their parts in it.
 
@@ -30,7 +30,10 @@ use self::{
     swarm::{Others, Whereabouts},
     table::Table,
 };
-use crate::print::{BAD, aside};
+use crate::{
+    answer::StatusAnswer,
+    print::{BAD, aside},
+};
 
 /// What `rejoin demo` may be told.
 #[derive(clap::Args, Clone, Debug)]
@@ -45,6 +48,12 @@ pub struct Args {
     /// simulator; 0 for all on one machine
     #[arg(long, value_name = "MS", default_value_t = 80, value_parser = clap::value_parser!(u64).range(..=1_000))]
     rtt: u64,
+    /// How many of the nodes die while one is away, from 0 to 0.9
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share(0.9))]
+    dead: f64,
+    /// How many of the dead accept connections and stay silent, from 0 to 1; the others refuse
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share(1.0))]
+    silent: f64,
     /// The same seed gives the same nodes at the same distances, of which the same die
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -53,6 +62,14 @@ pub struct Args {
     /// Keep the node's memory and its log, and say where they are
     #[arg(long)]
     keep: bool,
+}
+
+/// Reads a share from 0 to some limit.
+fn share(most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
+    move |text| match text.parse::<f64>() {
+        Ok(share) if (0.0..=most).contains(&share) => Ok(share),
+        _ => Err(format!("give a number from 0 to {most}")),
+    }
 }
 
 /// Servers that a node without memory asks.
@@ -66,7 +83,7 @@ const BARE_DIALS: usize = 41;
 const BARE_BURSTS: usize = 11;
 
 /// How many peers the node is to meet before it is killed, or three quarters where there are fewer
-/// in all; half of them die.
+/// in all; as many of them die as of the others.
 const MET_MIN: usize = 24;
 
 /// Connections the node wants; fewer where fewer nodes survive.
@@ -130,10 +147,10 @@ fn print(report: &Report, json: bool) -> io::Result<()> {
 async fn play(args: &Args, progress: &Progress) -> Result<Report, DemoError> {
     let home = Home::new(args.keep)?;
     let mut others = gather(args, progress).await?;
-    let memory = meet(&home, &others, progress).await?;
-    let setting = half_dies(args, &mut others, progress).await?;
+    let met = meet(&home, &others, progress).await?;
+    let setting = many_die(args, &met, &mut others, progress).await?;
     let bare = bare(&others, progress).await?;
-    let (cold, warm) = come_back(args, &home, &memory, &others, progress).await?;
+    let (cold, warm) = come_back(args, &home, &met.memory, &others, progress).await?;
     if args.keep {
         progress.say(&format!(
             "the memory and the logs are in {}",
@@ -165,43 +182,59 @@ async fn gather(args: &Args, progress: &Progress) -> Result<Others, DemoError> {
     Ok(others)
 }
 
-/// The node under test joins for the first time, meets others, and is killed. Returns what it
-/// remembers.
-async fn meet(home: &Home, others: &Others, progress: &Progress) -> Result<PathBuf, DemoError> {
+/// What is left of the node's first life.
+struct Met {
+    memory: PathBuf,
+    proven: usize,
+    hearsay: usize,
+}
+
+/// The node under test joins for the first time, meets others, and is killed.
+async fn meet(home: &Home, others: &Others, progress: &Progress) -> Result<Met, DemoError> {
     progress.begin("a new node joins through the bootstrap servers", 0);
     let memory = home.fresh_memory("met")?;
     let mut node = Subject::start(&terms(home, &memory, others))?;
     let joined = node.until_connected(5, PATIENCE).await?;
     let enough = MET_MIN.min(others.size() * 3 / 4);
-    let met = node.until_remembered(enough, PATIENCE).await?;
+    let StatusAnswer {
+        proven, hearsay, ..
+    } = node.until_remembered(enough, PATIENCE).await?;
     progress.done(&format!(
-        "a new node joined through them, had five connections after {:.0} ms and has met {met} peers",
+        "a new node joined through them, had five connections after {:.0} ms and has met {proven} peers",
         ms(joined.since_up)
     ));
     node.kill();
     progress.done("it was killed (SIGKILL)");
-    Ok(memory)
+    Ok(Met {
+        memory,
+        proven,
+        hearsay,
+    })
 }
 
-/// Meanwhile half of the network dies.
-async fn half_dies(
+/// Meanwhile many of the others die.
+async fn many_die(
     args: &Args,
+    met: &Met,
     others: &mut Others,
     progress: &Progress,
 ) -> Result<Setting, DemoError> {
-    progress.begin("half of the network dies", 0);
-    others.half_dies().await?;
+    let share = format!("{:.0} %", args.dead * 100.0);
+    progress.begin(&format!("{share} of the network dies"), 0);
+    others.many_die(args.dead, args.silent).await?;
     others.quiet().await;
     let (refusing, silent) = others.dead();
     let living = others.living().len();
     progress.done(&format!(
-        "half of the network is dead: {refusing} refuse, {silent} accept and stay silent"
+        "{share} of the network is dead: {refusing} refuse, {silent} accept and stay silent"
     ));
     Ok(Setting {
         living,
         refusing,
         silent,
         rtt_ms: args.rtt,
+        proven: met.proven,
+        hearsay: met.hearsay,
     })
 }
 

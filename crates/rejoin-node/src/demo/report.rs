@@ -46,14 +46,9 @@ pub struct Report {
     pub warm_over_handshake: f64,
     /// How many times sooner the fifth connection came with memory.
     pub cold_over_warm: f64,
-    /// Nodes alive while this was measured.
-    pub living: usize,
-    /// Nodes whose port was closed.
-    pub refusing: usize,
-    /// Nodes replaced by a silence.
-    pub silent: usize,
-    /// Round trip to everybody, beside what the machine needs by itself.
-    pub rtt_ms: u64,
+    /// Where this was measured.
+    #[serde(flatten)]
+    pub setting: Setting,
 }
 
 /// Starts without memory.
@@ -100,7 +95,7 @@ pub struct Warm {
 }
 
 /// The network the rounds were played in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// Nodes alive.
     pub living: usize,
@@ -110,6 +105,10 @@ pub struct Setting {
     pub silent: usize,
     /// Round trip to everybody, beside what the machine needs by itself.
     pub rtt_ms: u64,
+    /// Peers the node had met when it was killed.
+    pub proven: usize,
+    /// Peers it had only heard of.
+    pub hearsay: usize,
 }
 
 /// What connections cost at best: medians of dials from a plain libp2p node that does nothing else.
@@ -160,10 +159,7 @@ impl Report {
             warm,
             handshake_ms,
             five_handshakes_ms: rounded(bare.five_ms),
-            living: setting.living,
-            refusing: setting.refusing,
-            silent: setting.silent,
-            rtt_ms: setting.rtt_ms,
+            setting,
         }
     }
 }

@@ -157,13 +157,13 @@ impl Subject {
         &mut self,
         wanted: usize,
         patience: Duration,
-    ) -> Result<usize, DemoError> {
+    ) -> Result<StatusAnswer, DemoError> {
         let watch = Stopwatch::start();
         loop {
             let status = self.account().await?.status;
             let saved = status.storage.unsaved == 0 && status.storage.saved.is_some();
             if saved && status.proven >= wanted {
-                return Ok(status.proven);
+                return Ok(status);
             }
             if watch.elapsed() > patience {
                 return Err(DemoError::TooSlow {

@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 use super::{distance::Far, error::DemoError, silence::Silence};
 use crate::network;
 
-/// A network of others, of which half can die.
+/// A network of others, of which many can die.
 #[derive(Debug)]
 pub struct Others {
     servers: Vec<Node>,
@@ -152,15 +152,17 @@ impl Others {
         known.min().unwrap_or(0)
     }
 
-    /// Half of the nodes die, chosen by chance: of these every other one refuses from now on, the
-    /// rest accepts and stays silent.
-    pub async fn half_dies(&mut self) -> Result<(), DemoError> {
+    /// So many of the nodes die, chosen by chance: of these so many accept from now on and stay silent, the
+    /// others refuse. Both from 0 to 1.
+    pub async fn many_die(&mut self, share: f64, silent: f64) -> Result<(), DemoError> {
         self.rng.shuffle(&mut self.living);
-        let survivors = self.living.len().div_ceil(2);
-        for (nth, node) in self.living.split_off(survivors).into_iter().enumerate() {
+        let nodes = self.living.len();
+        let dying = (nodes as f64 * share).floor() as usize;
+        let refusing = (dying as f64 * (1.0 - silent)).ceil() as usize;
+        for (nth, node) in self.living.split_off(nodes - dying).into_iter().enumerate() {
             let address = node.socket;
             node.die().await;
-            if nth % 2 == 0 {
+            if nth < refusing {
                 self.refusing += 1;
             } else {
                 let silence = Silence::at(address).await;

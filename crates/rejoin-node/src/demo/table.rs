@@ -106,11 +106,11 @@ impl Table<'_> {
             format!(
                 "Medians of {} each: {} nodes alive, {} that refuse, {} that stay silent.",
                 rounds(report.rounds),
-                report.living,
-                report.refusing,
-                report.silent
+                report.setting.living,
+                report.setting.refusing,
+                report.setting.silent
             ),
-            match report.rtt_ms {
+            match report.setting.rtt_ms {
                 0 => "Everybody is on this machine, so the processor is what takes time.".into(),
                 ms => format!(
                     "Half of them are kept a round trip of less than {ms} ms away, half more; the servers {ms} ms (--rtt)."
