@@ -33,7 +33,7 @@ pub fn timeline<'a>(
     since: Time,
     until: Time,
 ) -> Result<String, String> {
-    let dials: Vec<_> = dials.filter(|dial| dial.began <= until).collect();
+    let dials: Vec<_> = dials.filter(|dial| dial.began < until).collect();
     let height = 90 + DIAL_HEIGHT * dials.len() as u32;
     svg((SIZE.0, height), |area| lanes(&dials, since, until, area))
 }
