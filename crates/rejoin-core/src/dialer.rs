@@ -222,7 +222,7 @@ impl Dialer {
 
     /// The share of what we remember that seems to answer, above 0. Overdue dials count as failed:
     /// most of them will. Fresh ones count as the prior has it: a refusal takes one round trip and
-    /// an answer four, so those that failed are always known before those that will answer.
+    /// an answer two, so those that failed are always known before those that will answer.
     fn share_answering(&self, now: Time, prior: f64) -> f64 {
         let fresh = self.racing(Some(now));
         let overdue = (self.racing(None) - fresh) as f64;
