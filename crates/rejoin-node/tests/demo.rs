@@ -50,18 +50,21 @@ fn memory_finds_the_living() {
 
 #[test]
 fn as_many_die_as_was_asked_for() {
-    let flags = ["--dead", "0.75", "--silent", "1", "--rounds", "1", "--json"];
+    let flags = ["--dead", "0.25", "--silent", "1", "--rounds", "1", "--json"];
     let ended = demo(&flags).output().unwrap();
     let told = String::from_utf8_lossy(&ended.stderr);
-    assert!(told.contains("75 % of the network is dead"), "{told}");
+    assert!(told.contains("25 % of the network is dead"), "{told}");
     let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
     let numbers = ["living", "refusing", "silent"].map(|name| report[name].as_u64());
-    assert_eq!(numbers, [Some(4), Some(0), Some(12)]);
+    assert_eq!(numbers, [Some(12), Some(0), Some(4)]);
     assert!(report["proven"].as_u64() >= Some(8), "{report}");
 
-    let refused = demo(&["--dead", "1"]).output().unwrap();
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("from 0 to 0.9"));
+    for (dead, code, why) in [("1", 2, "from 0 to 0.8"), ("0.8", 1, "more --nodes")] {
+        let refused = demo(&["--dead", dead]).output().unwrap();
+        assert_eq!(refused.status.code(), Some(code));
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(told.contains(why), "{told}");
+    }
 }
 
 #[cfg(unix)]

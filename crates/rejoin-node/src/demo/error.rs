@@ -28,6 +28,16 @@ pub enum DemoError {
         /// Its last words.
         said: String,
     },
+    /// Nobody could get there.
+    #[error(
+        "only {surviving} nodes would survive, and it takes {wanted}: ask for more --nodes, or fewer --dead"
+    )]
+    TooFew {
+        /// How many would.
+        surviving: usize,
+        /// How many have to.
+        wanted: usize,
+    },
     /// It did not get there.
     #[error(
         "the node under test had {got} of {wanted} {what} after {waited:?}; the machine may be too \

@@ -48,8 +48,8 @@ pub struct Args {
     /// simulator; 0 for all on one machine
     #[arg(long, value_name = "MS", default_value_t = 80, value_parser = clap::value_parser!(u64).range(..=1_000))]
     rtt: u64,
-    /// How many of the nodes die while one is away, from 0 to 0.9
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share(0.9))]
+    /// How many of the nodes die while one is away, from 0 to 0.8
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share(0.8))]
     dead: f64,
     /// How many of the dead accept connections and stay silent, from 0 to 1; the others refuse
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share(1.0))]
@@ -89,11 +89,32 @@ const MET_MIN: usize = 24;
 /// Connections the node wants; fewer where fewer nodes survive.
 const TARGET: usize = 8;
 
+/// So many have to, since five connections are what is timed.
+const SURVIVORS_MIN: usize = 6;
+
+impl Args {
+    /// How many nodes die.
+    fn dying(&self) -> usize {
+        (f64::from(self.nodes) * self.dead).floor() as usize
+    }
+
+    /// How many do not.
+    fn surviving(&self) -> usize {
+        usize::from(self.nodes) - self.dying()
+    }
+}
+
 /// A start that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shows how a node comes back.
 pub fn run(args: Args) -> ExitCode {
+    if args.surviving() < SURVIVORS_MIN {
+        return failed(&DemoError::TooFew {
+            surviving: args.surviving(),
+            wanted: SURVIVORS_MIN,
+        });
+    }
     // What the system does not grant is missed only if it is really needed.
     let _ = rlimit::increase_nofile_limit(sockets_max(args.nodes));
     let runtime = match tokio::runtime::Runtime::new() {
@@ -147,7 +168,7 @@ fn print(report: &Report, json: bool) -> io::Result<()> {
 async fn play(args: &Args, progress: &Progress) -> Result<Report, DemoError> {
     let home = Home::new(args.keep)?;
     let mut others = gather(args, progress).await?;
-    let met = meet(&home, &others, progress).await?;
+    let met = meet(args, &home, &others, progress).await?;
     let setting = many_die(args, &met, &mut others, progress).await?;
     let bare = bare(&others, progress).await?;
     let (cold, warm) = come_back(args, &home, &met.memory, &others, progress).await?;
@@ -190,10 +211,15 @@ struct Met {
 }
 
 /// The node under test joins for the first time, meets others, and is killed.
-async fn meet(home: &Home, others: &Others, progress: &Progress) -> Result<Met, DemoError> {
+async fn meet(
+    args: &Args,
+    home: &Home,
+    others: &Others,
+    progress: &Progress,
+) -> Result<Met, DemoError> {
     progress.begin("a new node joins through the bootstrap servers", 0);
     let memory = home.fresh_memory("met")?;
-    let mut node = Subject::start(&terms(home, &memory, others))?;
+    let mut node = Subject::start(&terms(args, home, &memory, others))?;
     let joined = node.until_connected(5, PATIENCE).await?;
     let enough = MET_MIN.min(others.size() * 3 / 4);
     let StatusAnswer {
@@ -221,7 +247,7 @@ async fn many_die(
 ) -> Result<Setting, DemoError> {
     let share = format!("{:.0} %", args.dead * 100.0);
     progress.begin(&format!("{share} of the network dies"), 0);
-    others.many_die(args.dead, args.silent).await?;
+    others.many_die(args.dying(), args.silent).await?;
     others.quiet().await;
     let (refusing, silent) = others.dead();
     let living = others.living().len();
@@ -285,10 +311,10 @@ async fn come_back(
     let (mut cold, mut warm) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         let nothing = home.fresh_memory(&format!("cold-{round}"))?;
-        cold.push(one_return(home, &nothing, others).await?);
+        cold.push(one_return(args, home, &nothing, others).await?);
         progress.step();
         let copy = home.copied_memory(memory, &format!("warm-{round}"))?;
-        warm.push(one_return(home, &copy, others).await?);
+        warm.push(one_return(args, home, &copy, others).await?);
         progress.step();
     }
     progress.done(&format!(
@@ -298,9 +324,14 @@ async fn come_back(
     Ok((cold, warm))
 }
 
-async fn one_return(home: &Home, memory: &Path, others: &Others) -> Result<Round, DemoError> {
+async fn one_return(
+    args: &Args,
+    home: &Home,
+    memory: &Path,
+    others: &Others,
+) -> Result<Round, DemoError> {
     others.quiet().await;
-    let mut node = Subject::start(&terms(home, memory, others))?;
+    let mut node = Subject::start(&terms(args, home, memory, others))?;
     let first = node.until_connected(1, PATIENCE).await?;
     let fifth = node.until_connected(5, PATIENCE).await?;
     let Account { status, dials } = node.return_account(PATIENCE).await?;
@@ -323,12 +354,12 @@ async fn one_return(home: &Home, memory: &Path, others: &Others) -> Result<Round
     })
 }
 
-fn terms(home: &Home, memory: &Path, others: &Others) -> Terms {
+fn terms(args: &Args, home: &Home, memory: &Path, others: &Others) -> Terms {
     Terms {
         data: home.path.join("node"),
         store: memory.join("peers.db"),
         network: NETWORK,
-        target: TARGET.min(others.size() / 2),
+        target: TARGET.min(args.surviving()),
         bootstrap: others.bootstrap(),
         log: memory.join("log"),
     }

@@ -152,12 +152,11 @@ impl Others {
         known.min().unwrap_or(0)
     }
 
-    /// So many of the nodes die, chosen by chance: of these so many accept from now on and stay silent, the
-    /// others refuse. Both from 0 to 1.
-    pub async fn many_die(&mut self, share: f64, silent: f64) -> Result<(), DemoError> {
+    /// So many of the nodes die, chosen by chance: of these that share, from 0 to 1, accept from now on and
+    /// stay silent, the others refuse.
+    pub async fn many_die(&mut self, dying: usize, silent: f64) -> Result<(), DemoError> {
         self.rng.shuffle(&mut self.living);
         let nodes = self.living.len();
-        let dying = (nodes as f64 * share).floor() as usize;
         let refusing = (dying as f64 * (1.0 - silent)).ceil() as usize;
         for (nth, node) in self.living.split_off(nodes - dying).into_iter().enumerate() {
             let address = node.socket;
