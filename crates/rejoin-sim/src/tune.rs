@@ -1,5 +1,5 @@
 //! Each default that decides about a restart, moved up and down while all others stay: what that does to the
-//! table of [`restart`](crate::restart). `rejoin-sim tune` prints it; beside the defaults in
+//! table of [`restart`]. `rejoin-sim tune` prints it; beside the defaults in
 //! [`Config`] stands what came of it.
 
 use std::{ops::Range, time::Duration};
