@@ -1,7 +1,7 @@
-//! The command: `restart`, `tune`, `dead`, `swarm`, `join`, `blackout`, `introducer` and `flood` measure, `trace` shows one run.
-//! Nothing is decided here.
+//! The command: `restart`, `tune`, `dead`, `swarm`, `join`, `blackout`, `introducer` and `flood` measure,
+//! `trace` shows one run. Nothing is decided here.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, ops::Range, path::PathBuf, process::ExitCode};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, Parser, ValueExt};
@@ -70,6 +70,13 @@ struct Wish {
     cold: bool,
 }
 
+impl Wish {
+    /// Each restart's.
+    fn seeds(&self) -> Range<u64> {
+        self.seed..self.seed.saturating_add(self.seeds)
+    }
+}
+
 fn run() -> Result<String, lexopt::Error> {
     let mut parser = Parser::from_env();
     let mut command = None;
@@ -118,7 +125,7 @@ fn run() -> Result<String, lexopt::Error> {
 }
 
 fn restart(wish: &Wish) -> Result<String, lexopt::Error> {
-    let seeds = wish.seed..wish.seed.saturating_add(wish.seeds);
+    let seeds = wish.seeds();
     let bar = bar(wish.seeds * Absence::ALL.len() as u64, "restarts");
     let table = Table::of(seeds, wish.nodes, || bar.inc(1));
     bar.finish_and_clear();
@@ -140,7 +147,7 @@ fn draw(wish: &Wish, plot: impl FnOnce() -> Result<String, String>) -> Result<()
 }
 
 fn tune(wish: &Wish) -> String {
-    let seeds = wish.seed..wish.seed.saturating_add(wish.seeds);
+    let seeds = wish.seeds();
     let bar = bar(tune::values() as u64, "values");
     let rows = tune::rows(&seeds, wish.nodes, || bar.inc(1));
     bar.finish_and_clear();

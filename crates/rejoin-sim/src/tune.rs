@@ -97,6 +97,14 @@ pub struct Row {
     pub value: u64,
     /// Whether that is the default.
     pub default: bool,
+    /// How restarts went with it.
+    #[serde(flatten)]
+    pub measured: Measured,
+}
+
+/// How restarts went.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
     /// After each absence, the shortest first: how long half of the restarts took at most, and 95 of 100.
     pub took: Vec<Spread>,
     /// Dials per restart, over all absences.
@@ -107,10 +115,23 @@ pub struct Row {
 
 /// Turns every knob. `tell` is told of each value that is done.
 pub fn rows(seeds: &Range<u64>, nodes: usize, tell: impl Fn()) -> Vec<Row> {
+    let usual = measure(&Config::default(), seeds, nodes); // one for all knobs
     let mut rows = Vec::new();
     for knob in &KNOBS {
         for value in knob.values {
-            rows.push(row(knob, *value, seeds, nodes));
+            let mut config = Config::default();
+            (knob.turn)(&mut config, *value);
+            let default = config == Config::default();
+            let measured = match default {
+                true => usual.clone(),
+                false => measure(&config, seeds, nodes),
+            };
+            rows.push(Row {
+                knob: knob.name,
+                value: *value,
+                default,
+                measured,
+            });
             tell();
         }
     }
@@ -122,10 +143,7 @@ pub fn values() -> usize {
     KNOBS.iter().map(|knob| knob.values.len()).sum()
 }
 
-fn row(knob: &Knob, value: u64, seeds: &Range<u64>, nodes: usize) -> Row {
-    let mut config = Config::default();
-    (knob.turn)(&mut config, value);
-    let default = config == Config::default();
+fn measure(config: &Config, seeds: &Range<u64>, nodes: usize) -> Measured {
     let (mut took, mut dials, mut bootstrap_dials) = (Vec::new(), 0, 0);
     for absence in Absence::ALL {
         let restarts = parallel::map(seeds.clone(), |seed| {
@@ -144,10 +162,7 @@ fn row(knob: &Knob, value: u64, seeds: &Range<u64>, nodes: usize) -> Row {
         ));
     }
     let number = (Absence::ALL.len() as u64 * (seeds.end - seeds.start)).max(1) as f64;
-    Row {
-        knob: knob.name,
-        value,
-        default,
+    Measured {
         took,
         dials: dials as f64 / number,
         bootstrap_dials: bootstrap_dials as f64 / number,
@@ -173,14 +188,17 @@ pub fn table(rows: &[Row], seeds: usize) -> String {
         }
         let mark = if row.default { "*" } else { " " };
         text += &format!("{:>20} {mark}", row.value);
-        for took in &row.took {
+        for took in &row.measured.took {
             let show = |ms: Option<u64>| ms.map_or("never".into(), |ms| ms.to_string());
             text += &format!(
                 "{:>9}",
                 format!("{}/{}", show(took.p50_ms), show(took.p95_ms))
             );
         }
-        text += &format!("{:>9.1}{:>9.2}\n", row.dials, row.bootstrap_dials);
+        text += &format!(
+            "{:>9.1}{:>9.2}\n",
+            row.measured.dials, row.measured.bootstrap_dials
+        );
     }
     text
 }
@@ -210,7 +228,7 @@ mod tests {
             let row = rows
                 .iter()
                 .find(|row| row.knob == knob && row.value == value);
-            row.expect("it was tried")
+            &row.expect("it was tried").measured
         };
         assert_eq!(of("dials_max", 32).took, of("news_reserve", 8).took);
         assert_ne!(of("dials_max", 32).took, of("dials_max", 16).took);
