@@ -15,6 +15,7 @@ pub(crate) mod sealing;
 
 use std::{
     borrow::Cow,
+    collections::HashSet,
     path::{Path, PathBuf},
 };
 
@@ -165,6 +166,18 @@ impl SqliteStore {
             .ok_or_else(|| self.resealed())
     }
 
+    /// Does some work under the lock, whatever damage it meets.
+    fn through_damage<T>(
+        &mut self,
+        lock: &Lock,
+        mut work: impl FnMut(&mut Self) -> rusqlite::Result<T>,
+    ) -> Result<rusqlite::Result<T>, StoreError> {
+        match work(self) {
+            Err(error) if is_damage(&error) => self.mend(lock, &mut work),
+            result => Ok(result),
+        }
+    }
+
     /// Does the work that met damage once more over a new connection, and if that does not help, once
     /// more in a rebuilt database.
     fn mend<T>(
@@ -261,6 +274,9 @@ impl PeerStore for SqliteStore {
             for sql in [ANCHORS, PROVEN, HEARSAY] {
                 store.records(sql, [], k, &mut best)?;
             }
+            // SQLite's check for damage does not count what the index over the anchors names.
+            let mut given = HashSet::with_capacity(best.len());
+            best.retain(|record| given.insert(record.key.clone()));
             Ok(best)
         })
     }
@@ -318,12 +334,9 @@ impl PeerStore for SqliteStore {
         }
         let lock = Lock::take(&self.path)?;
         self.attach(&lock)?;
-        let mut work =
-            |store: &mut Self| commit(&mut store.conn, &store.seal, &writable, store.now);
-        let result = match work(self) {
-            Err(error) if is_damage(&error) => self.mend(&lock, &mut work)?,
-            result => result,
-        };
+        let result = self.through_damage(&lock, |store| {
+            commit(&mut store.conn, &store.seal, &writable, store.now)
+        })?;
         let effect = result
             .map_err(StoreError::sqlite("save to", &self.path))?
             .ok_or_else(|| self.resealed())?;

@@ -4,6 +4,7 @@
 mod fixtures;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{Seek, SeekFrom, Write},
 };
@@ -117,6 +118,34 @@ fn an_index_that_disagrees_with_its_table_hides_nobody() {
         let (scanned, best) = (all(store).len(), store.best(usize::MAX).unwrap().len());
         assert_eq!((scanned, best), (20, 20), "{index}");
     }
+}
+
+/// What is in an index over some rows only, SQLite's own check does not count.
+#[test]
+fn an_index_that_names_too_many_gives_nobody_twice() {
+    let place = Place::new("sqlite");
+    place.fill(0..20);
+    let conn = rusqlite::Connection::open(place.path()).unwrap();
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)
+        .unwrap();
+    let rewrite = |from: &str, to: &str| {
+        conn.pragma_update(None, "writable_schema", true).unwrap();
+        conn.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, ?1, ?2) WHERE name = 'peers_anchors'",
+            [from, to],
+        )
+        .unwrap();
+        conn.pragma_update(None, "writable_schema", "RESET")
+            .unwrap();
+    };
+    rewrite("anchor = 1", "anchor = 0");
+    conn.execute_batch("REINDEX peers_anchors").unwrap();
+    rewrite("anchor = 0", "anchor = 1");
+    drop(conn);
+    let mut store = open(&place.url()).store;
+    let best = store.best(usize::MAX).unwrap();
+    let once: BTreeSet<_> = best.iter().map(|record| &record.key).collect();
+    assert_eq!((best.len(), once.len()), (20, 20));
 }
 
 #[test]

@@ -137,3 +137,22 @@ fn a_seal_of_a_newer_version_is_left_alone() {
         );
     }
 }
+
+#[test]
+fn what_cannot_be_read_keeps_no_store_from_being_sealed() {
+    for change in [
+        "UPDATE memory SET json = CAST(x'ff' AS TEXT)",
+        "UPDATE peers SET record = CAST(x'ff' AS TEXT) WHERE id = 1",
+    ] {
+        let place = Place::new("sqlite");
+        fill(&place, Mode::Off);
+        let conn = rusqlite::Connection::open(place.path()).unwrap();
+        conn.execute(change, []).unwrap();
+        drop(conn);
+        let mut store = opened(&place, Mode::All).store;
+        assert!(all(&mut *store).len() >= 18, "{change}");
+        assert_eq!(store.memory().unwrap().unwrap().secret, [5; 16], "{change}");
+        store.close().unwrap();
+        assert_eq!(rejoin_store::mode(&place.url()).unwrap(), Mode::All);
+    }
+}

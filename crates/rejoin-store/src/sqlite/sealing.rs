@@ -127,9 +127,9 @@ impl SqliteStore {
         let new = self.seal.made_anew(mode, key, &self.path)?;
         let lock = Lock::take(&self.path)?;
         self.attach(&lock)?;
-        let Some(held) = convert(&mut self.conn, &self.seal, &new)
-            .map_err(StoreError::sqlite("seal", &self.path))?
-        else {
+        let result =
+            self.through_damage(&lock, |store| convert(&mut store.conn, &store.seal, &new))?;
+        let Some(held) = result.map_err(StoreError::sqlite("seal", &self.path))? else {
             return Err(self.resealed());
         };
         let from = std::mem::replace(&mut self.seal, new).mode();
