@@ -253,6 +253,30 @@ fn a_byte_wrong_in_the_head_of_a_file_loses_no_peer() {
 }
 
 #[test]
+fn a_byte_wrong_in_the_head_of_a_database_loses_no_peer() {
+    let place = Place::new("sqlite");
+    place.fill(0..3);
+    let whole = fs::read(place.path()).unwrap();
+    for at in 0..100 {
+        for wrong in [whole[at] ^ 1, whole[at] ^ 0x80, !whole[at]] {
+            let place = Place::new("sqlite");
+            let mut damaged = whole.clone();
+            damaged[at] = wrong;
+            fs::write(place.path(), &damaged).unwrap();
+            match rejoin_store::open(&place.url(), NOW) {
+                Ok(Opened { mut store, .. }) => {
+                    let told = format!("byte {at} is {wrong}");
+                    assert_eq!(store.count().unwrap(), 3, "{told}");
+                    let saved = store.commit(&saving([peer(99)]), NOW);
+                    saved.unwrap_or_else(|error| panic!("{told}: {error}"));
+                }
+                Err(error) => assert!(matches!(error, StoreError::TooNew { .. }), "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn one_bad_record_never_loses_another() {
     let place = Place::new("json");
     place.fill(0..10);

@@ -6,7 +6,7 @@ use rejoin_core::Time;
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
-    last_good,
+    last_good, rows,
     salvage::{self, WAL},
     schema::{self, State},
     sealing,
@@ -143,10 +143,12 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
 }
 
 fn flaw(conn: &Connection, version: usize) -> rusqlite::Result<Option<String>> {
-    match schema::flaw(conn, version)? {
-        None => sealing::flaw(conn),
-        flaw => Ok(flaw),
+    if let Some(flaw) = schema::flaw(conn, version)? {
+        return Ok(Some(flaw));
     }
+    // Text that is none passes SQLite's own check.
+    rows::saved_memory(conn)?;
+    sealing::flaw(conn)
 }
 
 /// Rebuilds a damaged database from what it still gives, and its last good copy.

@@ -102,13 +102,9 @@ pub(super) fn flaw(conn: &Connection, version: usize) -> rusqlite::Result<Option
         }
     }
     fits(conn)?;
-    match conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
-        // The file itself may be written, or there would be no connection.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
-            return Ok(Some("its header forbids to write".into()));
-        }
-        // Another process is writing, so one can.
-        _ => {}
+    // The file itself may be written, or there would be no connection.
+    if conn.is_readonly(MAIN_DB)? {
+        return Ok(Some("its header forbids to write".into()));
     }
     if pages(conn)? > CHECKED_PAGES_MAX {
         return Ok(None);
