@@ -79,20 +79,35 @@ const PROVEN: usize = 200;
 /// Peers it had only heard of.
 const HEARSAY: usize = 200;
 
-/// Of those named by others, how many nobody can dial, since they are behind a router: 45.5 % of all
-/// peers in the DHT of IPFS never answered (Trautwein and others, 2022).
-const UNDIALABLE: f64 = 0.455;
+/// Who is in the network, and what of the hearsay about it is worth nothing. Servers name none of these:
+/// whom nobody can dial serves in no DHT, and a server tells no lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crowd {
+    /// How many peers there are; no fewer than the node remembers.
+    pub peers: usize,
+    /// Of those heard of, how many nobody can dial, since they are behind a router; from 0 to 1.
+    pub nat: f64,
+    /// Of those heard of, how many were made up by somebody hostile, from 0 to 1. Who was made up is
+    /// not behind a router, so that both together are 1 at most.
+    pub hostile: f64,
+}
 
-/// Of those named by others, how many do not exist: a guess, and a hostile one.
-const MADE_UP: f64 = 0.1;
+impl Default for Crowd {
+    fn default() -> Self {
+        Self {
+            peers: 1_000,
+            nat: 0.455, // of all peers in the DHT of IPFS so many never answered (Trautwein and others, 2022)
+            hostile: 0.1, // a guess
+        }
+    }
+}
 
 impl Scene {
-    /// What a node finds that was away for so long, in the network that goes with the seed. It has so many
-    /// peers, and no fewer than the node remembers.
-    pub fn after(absence: Absence, seed: u64, nodes: usize) -> Self {
+    /// What a node finds that was away for so long, in the network that goes with the seed.
+    pub fn after(absence: Absence, seed: u64, crowd: Crowd) -> Self {
         let network = Network::of(seed);
         let terrain = Terrain {
-            hosts: nodes.max(PROVEN + HEARSAY),
+            hosts: crowd.peers.max(PROVEN + HEARSAY),
             distances: Distances::WORLD,
             ..Terrain::default()
         };
@@ -115,8 +130,8 @@ impl Scene {
             let id = HostId(index);
             settle(&mut world, id, story, &network, now);
             match chance::rng(seed, Subject::Fate, index as u64, 1).f64() {
-                lot if lot < MADE_UP => world.turn(id, HostState::Silent),
-                lot if lot < MADE_UP + UNDIALABLE => world.open_page(id),
+                lot if lot < crowd.hostile => world.turn(id, HostState::Silent),
+                lot if lot < crowd.hostile + crowd.nat => world.open_page(id),
                 _ => {}
             }
         }
@@ -149,8 +164,36 @@ mod tests {
     use super::*;
 
     fn dead(absence: Absence) -> f64 {
-        let scenes = (0..30).map(|seed| Scene::after(absence, seed, 410).dead_share(Pool::Proven));
-        scenes.sum::<f64>() / 30.0
+        let dead = |seed| Scene::after(absence, seed, crowd(0.5, 0.1)).dead_share(Pool::Proven);
+        (0..30).map(dead).sum::<f64>() / 30.0
+    }
+
+    fn crowd(nat: f64, hostile: f64) -> Crowd {
+        Crowd {
+            peers: 410,
+            nat,
+            hostile,
+        }
+    }
+
+    #[test]
+    fn of_those_heard_of_as_many_are_out_of_reach_as_was_said() {
+        let [routers, liars, neither] =
+            [(0.9, 0.0), (0.0, 0.9), (0.0, 0.0)].map(|(nat, hostile)| {
+                let scene = Scene::after(Absence::Hour, 1, crowd(nat, hostile));
+                let heard_of = (PROVEN..PROVEN + HEARSAY).map(HostId);
+                heard_of.fold([0, 0], |[pages, silent], id| {
+                    let host = scene.world.host(id);
+                    let is_silent = host.state == HostState::Silent;
+                    [
+                        pages + usize::from(host.page),
+                        silent + usize::from(is_silent),
+                    ]
+                })
+            });
+        assert!((165..195).contains(&routers[0]), "{routers:?}");
+        assert!(liars[1] > 165 && neither[1] < 100, "{liars:?}, {neither:?}");
+        assert_eq!((liars[0], neither[0]), (0, 0));
     }
 
     #[test]

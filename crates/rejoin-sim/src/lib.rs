@@ -72,7 +72,7 @@ pub mod trace;
 pub mod tune;
 pub mod world;
 
-pub use absence::Absence;
+pub use absence::{Absence, Crowd};
 pub use churn::Lifetimes;
 pub use dead::{Contestant, Figures, Restart, Setting};
 pub use directories::Answering;

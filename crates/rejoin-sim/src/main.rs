@@ -6,7 +6,7 @@ use std::{fs, ops::Range, path::PathBuf, process::ExitCode};
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, Parser, ValueExt};
 use rejoin_sim::{
-    Absence, Figures, Scene, Setting, SimConfig, plot, report,
+    Absence, Crowd, Figures, Scene, Setting, SimConfig, plot, report,
     restart::{LIMIT, Table, WANTED},
     swarm::{
         Story,
@@ -21,10 +21,11 @@ const USAGE: &str = "\
 Measures how fast a node gets back into a simulated network, how many find each other, and
 whether lies can flood a memory.
 
-usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json] [--plot FILE]
-       rejoin-sim tune [--seeds N] [--seed N] [--nodes N] [--json]
+usage: rejoin-sim restart [--seeds N] [--seed N] [CROWD] [--json] [--plot FILE]
+       rejoin-sim tune [--seeds N] [--seed N] [CROWD] [--json]
        rejoin-sim dead [--seeds N] [--json]
-       rejoin-sim trace [--seed N] [--away SPAN | --dead SHARE [--churn]] [--cold] [--plot FILE]
+       rejoin-sim trace [--seed N] [--away SPAN [CROWD] | --dead SHARE [--churn]] [--cold]
+                        [--plot FILE]
        rejoin-sim swarm [--nodes N] [--seed N] [--churn] [--json]
        rejoin-sim join [--nodes N] [--seed N] [--json]
        rejoin-sim blackout [--nodes N] [--seed N] [--json]
@@ -41,6 +42,10 @@ usage: rejoin-sim restart [--seeds N] [--seed N] [--nodes N] [--json] [--plot FI
   --dead SHARE   how many of the remembered peers are dead, from 0 to 1 (0.5)
   --churn        they went as peers go, the long-lived last; of a swarm: half is replaced in an hour
   --cold         without the memory
+
+CROWD is who there is to come back to: [--nodes N] [--nat SHARE] [--hostile SHARE]
+  --nat SHARE      of those heard of, how many are behind a router, from 0 to 1 (0.455)
+  --hostile SHARE  of those heard of, how many were made up, from 0 to 1 (0.1)
 ";
 
 fn main() -> ExitCode {
@@ -62,7 +67,7 @@ struct Wish {
     attack: Attack,
     json: bool,
     plot: Option<PathBuf>,
-    nodes: usize,
+    crowd: Crowd,
     seed: u64,
     away: Option<Absence>,
     dead: f64,
@@ -85,7 +90,7 @@ fn run() -> Result<String, lexopt::Error> {
         attack: Attack::All,
         json: false,
         plot: None,
-        nodes: 1_000,
+        crowd: Crowd::default(),
         seed: 0,
         away: None,
         dead: 0.5,
@@ -98,10 +103,12 @@ fn run() -> Result<String, lexopt::Error> {
             Arg::Long("attack") => wish.attack = parser.value()?.parse()?,
             Arg::Long("json") => wish.json = true,
             Arg::Long("plot") => wish.plot = Some(parser.value()?.into()),
-            Arg::Long("nodes") => wish.nodes = parser.value()?.parse()?,
+            Arg::Long("nodes") => wish.crowd.peers = parser.value()?.parse()?,
+            Arg::Long("nat") => wish.crowd.nat = share(&mut parser)?,
+            Arg::Long("hostile") => wish.crowd.hostile = share(&mut parser)?,
             Arg::Long("seed") => wish.seed = parser.value()?.parse()?,
             Arg::Long("away") => wish.away = Some(parser.value()?.parse()?),
-            Arg::Long("dead") => wish.dead = parser.value()?.parse::<f64>()?.clamp(0.0, 1.0),
+            Arg::Long("dead") => wish.dead = share(&mut parser)?,
             Arg::Long("churn") => wish.churn = true,
             Arg::Long("cold") => wish.cold = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(USAGE.into()),
@@ -124,10 +131,19 @@ fn run() -> Result<String, lexopt::Error> {
     }
 }
 
+/// A number from 0 to 1.
+fn share(parser: &mut Parser) -> Result<f64, lexopt::Error> {
+    let share = parser.value()?.parse()?;
+    match (0.0..=1.0).contains(&share) {
+        true => Ok(share),
+        false => Err(format!("{share} is no share; give a number from 0 to 1").into()),
+    }
+}
+
 fn restart(wish: &Wish) -> Result<String, lexopt::Error> {
     let seeds = wish.seeds();
     let bar = bar(wish.seeds * Absence::ALL.len() as u64, "restarts");
-    let table = Table::of(seeds, wish.nodes, || bar.inc(1));
+    let table = Table::of(seeds, wish.crowd, || bar.inc(1));
     bar.finish_and_clear();
     draw(wish, || plot::restarts(&table))?;
     Ok(match wish.json {
@@ -149,7 +165,7 @@ fn draw(wish: &Wish, plot: impl FnOnce() -> Result<String, String>) -> Result<()
 fn tune(wish: &Wish) -> String {
     let seeds = wish.seeds();
     let bar = bar(tune::values() as u64, "values");
-    let rows = tune::rows(&seeds, wish.nodes, || bar.inc(1));
+    let rows = tune::rows(&seeds, wish.crowd, || bar.inc(1));
     bar.finish_and_clear();
     match wish.json {
         true => json(&rows),
@@ -189,13 +205,16 @@ fn join(wish: &Wish) -> String {
     let joining = story(wish).begin();
     match wish.json {
         true => json(&joining),
-        false => joining.sentence(wish.nodes),
+        false => joining.sentence(wish.crowd.peers),
     }
 }
 
 fn blackout(wish: &Wish) -> String {
-    let Wish { nodes, seed, .. } = *wish;
-    let figures = Blackout { nodes, seed }.run();
+    let figures = Blackout {
+        nodes: wish.crowd.peers,
+        seed: wish.seed,
+    }
+    .run();
     match wish.json {
         true => json(&figures),
         false => figures.table(),
@@ -219,7 +238,7 @@ fn flood(wish: &Wish) -> String {
 
 fn story(wish: &Wish) -> Story {
     Story {
-        nodes: wish.nodes,
+        nodes: wish.crowd.peers,
         seed: wish.seed,
         churn: wish.churn,
     }
@@ -236,7 +255,7 @@ fn trace(wish: &Wish) -> Result<String, lexopt::Error> {
         dead: wish.dead,
     };
     let scene = match wish.away {
-        Some(absence) => Scene::after(absence, wish.seed, wish.nodes),
+        Some(absence) => Scene::after(absence, wish.seed, wish.crowd),
         None => Scene::new(wish.seed, &setting.past()),
     };
     let mut sim = if wish.cold {

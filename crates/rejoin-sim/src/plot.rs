@@ -216,6 +216,7 @@ const FIRST_MS: f64 = 20.0;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::absence::Crowd;
 
     #[test]
     fn the_line_rises_at_each_time_and_not_for_those_that_never_arrive() {
@@ -236,7 +237,7 @@ mod tests {
 
     #[test]
     fn every_policy_and_absence_is_in_the_plot() {
-        let table = Table::of(0..3, 450, || {});
+        let table = Table::of(0..3, Crowd::default(), || {});
         let text = restarts(&table).unwrap();
         for word in policies().into_iter().chain(["1h", "1d", "1w", "1m"]) {
             assert!(text.contains(word), "{word}");

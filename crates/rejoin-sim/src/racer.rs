@@ -257,7 +257,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        absence::Absence,
+        absence::{Absence, Crowd},
         past::Past,
         policies::{OTHERS, blind},
         reference::oracle,
@@ -371,7 +371,7 @@ mod tests {
     fn every_program_comes_back_to_every_network_or_runs_out_of_time() {
         for absence in Absence::ALL {
             for seed in 0..6 {
-                let scene = Scene::after(absence, seed, 450);
+                let scene = Scene::after(absence, seed, Crowd::default());
                 for plan in &OTHERS {
                     let outcome = run(plan, &scene, 5, LIMIT);
                     assert!(outcome.after.is_none_or(|after| after <= LIMIT));

@@ -8,7 +8,7 @@ use rejoin_core::{Config, Pool};
 use serde::Serialize;
 
 use crate::{
-    absence::Absence,
+    absence::{Absence, Crowd},
     parallel,
     past::{Past, Scene},
     policies::{self, Plan},
@@ -111,12 +111,12 @@ pub struct Row {
 }
 
 impl Table {
-    /// Lets everybody come back after each absence, to a network of so many peers, once with each of these
+    /// Lets everybody come back after each absence, to a network like this, once with each of these
     /// seeds. `tell` is told of each restart that is done; there are as many as seeds, of each absence.
-    pub fn of(seeds: Range<u64>, nodes: usize, tell: impl Fn() + Sync) -> Self {
+    pub fn of(seeds: Range<u64>, crowd: Crowd, tell: impl Fn() + Sync) -> Self {
         let rows = Absence::ALL.into_iter().flat_map(|absence| {
             let restarts = parallel::map(seeds.clone(), |seed| {
-                let scene = Scene::after(absence, seed, nodes);
+                let scene = Scene::after(absence, seed, crowd);
                 let restart = (scene.dead_share(Pool::Proven), outcomes(&scene));
                 tell();
                 restart
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_same_seeds_give_the_same_table() {
-        let table = || Table::of(3..5, 450, || {});
+        let table = || Table::of(3..5, Crowd::default(), || {});
         assert_eq!(table(), table());
         assert_eq!(table().rows.len(), Absence::ALL.len() * policies().len());
     }

@@ -8,7 +8,7 @@ use rejoin_core::Config;
 use serde::Serialize;
 
 use crate::{
-    absence::Absence,
+    absence::{Absence, Crowd},
     parallel,
     past::Scene,
     restart::{self, time_to_wanted},
@@ -114,8 +114,8 @@ pub struct Measured {
 }
 
 /// Turns every knob. `tell` is told of each value that is done.
-pub fn rows(seeds: &Range<u64>, nodes: usize, tell: impl Fn()) -> Vec<Row> {
-    let usual = measure(&Config::default(), seeds, nodes); // one for all knobs
+pub fn rows(seeds: &Range<u64>, crowd: Crowd, tell: impl Fn()) -> Vec<Row> {
+    let usual = measure(&Config::default(), seeds, crowd); // one for all knobs
     let mut rows = Vec::new();
     for knob in &KNOBS {
         for value in knob.values {
@@ -124,7 +124,7 @@ pub fn rows(seeds: &Range<u64>, nodes: usize, tell: impl Fn()) -> Vec<Row> {
             let default = config == Config::default();
             let measured = match default {
                 true => usual.clone(),
-                false => measure(&config, seeds, nodes),
+                false => measure(&config, seeds, crowd),
             };
             rows.push(Row {
                 knob: knob.name,
@@ -143,11 +143,11 @@ pub fn values() -> usize {
     KNOBS.iter().map(|knob| knob.values.len()).sum()
 }
 
-fn measure(config: &Config, seeds: &Range<u64>, nodes: usize) -> Measured {
+fn measure(config: &Config, seeds: &Range<u64>, crowd: Crowd) -> Measured {
     let (mut took, mut dials, mut bootstrap_dials) = (Vec::new(), 0, 0);
     for absence in Absence::ALL {
         let restarts = parallel::map(seeds.clone(), |seed| {
-            let mut sim = Scene::after(absence, seed, nodes).sim(SimConfig {
+            let mut sim = Scene::after(absence, seed, crowd).sim(SimConfig {
                 engine: config.clone(),
                 ..SimConfig::default()
             });
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_knob_that_is_turned_changes_something() {
-        let rows = rows(&(0..3), 410, || {});
+        let rows = rows(&(0..3), Crowd::default(), || {});
         assert_eq!(rows.len(), values());
         let of = |knob: &str, value| {
             let row = rows

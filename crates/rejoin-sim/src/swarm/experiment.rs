@@ -180,9 +180,11 @@ impl Joining {
         };
         format!(
             "{nodes} nodes that know one other each: in one piece {}, all with five connections {};\n\
-             a node takes {:.1} s for that, one in twenty {:.1} s or more.\n",
+             at the end {} stand apart. A node takes {:.1} s for five connections, one in twenty\n\
+             {:.1} s or more.\n",
             seconds(self.one_piece_ms),
             seconds(self.wanted_ms),
+            self.isolated,
             f64::from(self.took_ms.p50) / 1_000.0,
             f64::from(self.took_ms.p95) / 1_000.0,
         )

@@ -2,7 +2,7 @@
 //! measured. `cargo run --release -p rejoin-sim -- restart` prints the same over a thousand seeds.
 
 use rejoin_sim::{
-    Absence,
+    Absence, Crowd,
     restart::{Table, policies},
 };
 
@@ -18,7 +18,7 @@ const OVER_ORACLE_MAX: [(Absence, f64); 4] = [
 
 #[test]
 fn it_is_back_before_everybody_else_and_near_the_limit_whatever_the_absence() {
-    let table = Table::of(0..affordable(60), 600, || {});
+    let table = Table::of(0..affordable(60), Crowd::default(), || {});
     let told = rejoin_sim::report::by_absence(&table);
     let p50 = |absence, policy: &str| {
         let row = table.row(absence, policy).expect("a row of that name");
