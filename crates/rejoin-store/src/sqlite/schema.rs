@@ -106,6 +106,12 @@ pub(super) fn flaw(conn: &Connection, version: usize) -> rusqlite::Result<Option
     if conn.is_readonly(MAIN_DB)? {
         return Ok(Some("its header forbids to write".into()));
     }
+    // Where SQLite cannot open the log for writing it says so only now; that is no flaw of what is there. Any
+    // other answer is that another process is writing, so one can.
+    match conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => return Err(error),
+        _ => {}
+    }
     if pages(conn)? > CHECKED_PAGES_MAX {
         return Ok(None);
     }
