@@ -26,7 +26,7 @@
 //!   millisecond, and peers that are dead by lot, or come and go as measured ([`population`]).
 //! * **References** ([`reference`](mod@reference), [`policies`]): an oracle and the rules of other
 //!   programs on the same network.
-//! * **Swarms** ([`Swarm`]): up to some ten thousand nodes that all run the engine and learn of each
+//! * **Swarms** ([`Swarm`]): up to a hundred thousand nodes that all run the engine and learn of each
 //!   other by peer exchange and gossip, with liars and attackers among them, half of them replaced
 //!   within an hour. What that leaves out stands in [`swarm`].
 //!

@@ -1,4 +1,4 @@
-//! A swarm: up to some ten thousand real engines that talk to each other, on one virtual clock. One
+//! A swarm: up to a hundred thousand real engines that talk to each other, on one virtual clock. One
 //! seed gives one run. [`Sim`](crate::Sim) shows one node in detail; this shows what comes of all of
 //! them together.
 //!
