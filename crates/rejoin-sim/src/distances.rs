@@ -55,7 +55,8 @@ impl Distances {
         spread: 0.4,
     };
 
-    pub(crate) fn draw(self, rng: &mut Rng) -> Duration {
+    /// How far away somebody is.
+    pub fn draw(self, rng: &mut Rng) -> Duration {
         let (middle, spread) = match self {
             Self::Around { median, spread } => (median, spread),
             Self::Regions { regions, spread } => {

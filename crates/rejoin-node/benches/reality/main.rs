@@ -1,14 +1,59 @@
-//! The simulator's predictions beside real nodes: 100 plain libp2p nodes and two bootstrap servers on real
-//! sockets, and `rejoin up` as a process of its own that comes back to them, without memory and with it
-//! (`rejoin demo`). Each scenario is then played in the simulator with the same number of peers met and
-//! heard of, the same share of dead, and the same distances.
+//! The simulator's predictions beside real nodes: 100 nodes and two bootstrap servers on real sockets, and
+//! `rejoin up` as a process of its own that comes back to them, without memory and with it. Each scenario is
+//! then played in the simulator with the same number of peers met and heard of, the same share of dead,
+//! and the same distances. The network is that of `rejoin demo` (`loopback`), and where the system allows
+//! it a second one behind a line that delays packets (`lines`).
 //!
-//!     cargo bench -p rejoin-node --bench reality [-- --json]
+//!     cargo bench -p rejoin-node --bench reality [-- --json] [loopback | line]
 
-use std::{env, process::Command, time::Duration};
+#[cfg(target_os = "linux")]
+mod line;
+mod loopback;
+
+use std::{env, time::Duration};
 
 use rejoin_sim::{Past, distances::Distances, restart};
 use serde::{Deserialize, Serialize};
+
+/// What keeps the nodes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Over {
+    /// Connections that hold words back, on one machine.
+    Loopback,
+    /// A line that holds packets back, between two namespaces.
+    Line,
+}
+
+impl Over {
+    const ALL: [Self; 2] = [Self::Loopback, Self::Line];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Line => "line",
+        }
+    }
+
+    /// What is missing here, if anything.
+    fn lacks(self) -> Option<&'static str> {
+        match self {
+            Self::Loopback => None,
+            #[cfg(target_os = "linux")]
+            Self::Line => line::lacks(),
+            #[cfg(not(target_os = "linux"))]
+            Self::Line => Some("Linux"),
+        }
+    }
+
+    fn play(self, scenario: Scenario) -> Real {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Line => line::play(scenario),
+            _ => loopback::play(scenario),
+        }
+    }
+}
 
 /// One network, and what becomes of it.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -52,34 +97,28 @@ impl Scenario {
         }
     }
 
-    fn really(self) -> Real {
-        let mut demo = Command::new(env!("CARGO_BIN_EXE_rejoin"));
-        demo.args(["demo", "--json"])
-            .args(["--nodes", &NODES.to_string()])
-            .args(["--rounds", &ROUNDS.to_string()])
-            .args(["--rtt", &self.rtt_ms.to_string()])
-            .args(["--dead", &self.dead.to_string()])
-            .args(["--silent", &self.silent.to_string()]);
-        let ended = demo.output().expect("the program starts");
-        let told = String::from_utf8_lossy(&ended.stderr);
-        assert!(ended.status.success(), "{told}");
-        serde_json::from_slice(&ended.stdout).expect("a report")
+    /// How far away everybody is but the servers, which are just so far away.
+    fn distances(self) -> Distances {
+        Distances::Around {
+            median: self.rtt(),
+            spread: SPREAD,
+        }
+    }
+
+    fn rtt(self) -> Duration {
+        Duration::from_millis(self.rtt_ms)
     }
 
     /// Medians with memory and without, until the fifth connection.
     fn simulated(self, real: &Real) -> [f64; 2] {
-        let median = Duration::from_millis(self.rtt_ms);
         let past = Past {
             proven: real.proven,
             hearsay: real.hearsay,
             strangers: NODES.saturating_sub(real.proven + real.hearsay),
             dead: self.dead,
             silent: self.silent,
-            distances: Distances::Around {
-                median,
-                spread: SPREAD,
-            },
-            servers: (SERVERS, Some(median)),
+            distances: self.distances(),
+            servers: (SERVERS, Some(self.rtt())),
             ..Past::default()
         };
         let medians = restart::medians(&past, SEEDS);
@@ -87,7 +126,7 @@ impl Scenario {
     }
 }
 
-/// What the demo reports.
+/// What came of a scenario in reality: of what `rejoin demo` reports the part that matters here.
 #[derive(Debug, Deserialize)]
 struct Real {
     warm: Start,
@@ -104,6 +143,7 @@ struct Start {
 /// One scenario, played both ways.
 #[derive(Debug, Serialize)]
 struct Row {
+    over: Over,
     #[serde(flatten)]
     scenario: Scenario,
     memory: bool,
@@ -114,8 +154,8 @@ struct Row {
 }
 
 impl Row {
-    const HEAD: &str = "| round trip | dead | of them silent | memory | real | simulated | off by |\n\
-                        |---|---|---|---|---|---|---|";
+    const HEAD: &str = "| over | round trip | dead | of them silent | memory | real | simulated | off by |\n\
+                        |---|---|---|---|---|---|---|---|";
 
     fn line(&self) -> String {
         let Scenario {
@@ -128,7 +168,8 @@ impl Row {
             _ => format!("{:.0} %", silent * 100.0),
         };
         format!(
-            "| {rtt_ms} ms | {:.0} % | {silent} | {} | {:.0} ms | {:.0} ms | {:+.0} % |",
+            "| {} | {rtt_ms} ms | {:.0} % | {silent} | {} | {:.0} ms | {:.0} ms | {:+.0} % |",
+            self.over.name(),
             dead * 100.0,
             if self.memory { "yes" } else { "no" },
             self.real_ms,
@@ -139,34 +180,50 @@ impl Row {
 }
 
 fn main() {
-    let json = env::args().any(|arg| arg == "--json");
+    let told: Vec<_> = env::args().collect();
+    let is_told = |word: &str| told.iter().any(|argument| argument == word);
+    let one = Over::ALL.into_iter().find(|over| is_told(over.name()));
+    let json = is_told("--json");
     if !json {
         println!("{}", Row::HEAD);
     }
     let mut rows = Vec::new();
-    for scenario in SCENARIOS {
-        let real = scenario.really();
-        let simulated = scenario.simulated(&real);
-        let both = [(true, &real.warm), (false, &real.cold)];
-        for ((memory, start), simulated_ms) in both.into_iter().zip(simulated) {
-            let real_ms = start.fifth_ms;
-            let row = Row {
-                scenario,
-                memory,
-                real_ms,
-                simulated_ms,
-                error: simulated_ms / real_ms - 1.0,
-            };
-            if !json {
-                println!("{}", row.line());
+    for over in Over::ALL
+        .into_iter()
+        .filter(|over| one.is_none_or(|one| one == *over))
+    {
+        if let Some(lacks) = over.lacks() {
+            eprintln!("skipped over a {}: needs {lacks}", over.name());
+            continue;
+        }
+        for scenario in SCENARIOS {
+            for row in rows_of(over, scenario) {
+                if !json {
+                    println!("{}", row.line());
+                }
+                rows.push(row);
             }
-            rows.push(row);
         }
     }
     if json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&rows).expect("plain data")
-        );
+        let rows = serde_json::to_string_pretty(&rows);
+        println!("{}", rows.expect("plain data"));
     }
+}
+
+fn rows_of(over: Over, scenario: Scenario) -> [Row; 2] {
+    let real = over.play(scenario);
+    let [warm_ms, cold_ms] = scenario.simulated(&real);
+    let row = |memory, start: &Start, simulated_ms| Row {
+        over,
+        scenario,
+        memory,
+        real_ms: start.fifth_ms,
+        simulated_ms,
+        error: simulated_ms / start.fifth_ms - 1.0,
+    };
+    [
+        row(true, &real.warm, warm_ms),
+        row(false, &real.cold, cold_ms),
+    ]
 }
