@@ -3,13 +3,13 @@
 
 use std::process::Command;
 
-use crate::{NODES, ROUNDS, Real, Scenario};
+use crate::{ROUNDS, Real, Scenario};
 
 /// Plays a scenario.
-pub fn play(scenario: Scenario) -> Real {
+pub fn play(scenario: Scenario, nodes: usize) -> Real {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_rejoin"));
     demo.args(["demo", "--json"])
-        .args(["--nodes", &NODES.to_string()])
+        .args(["--nodes", &nodes.to_string()])
         .args(["--rounds", &ROUNDS.to_string()])
         .args(["--rtt", &scenario.rtt_ms.to_string()])
         .args(["--dead", &scenario.dead.to_string()])

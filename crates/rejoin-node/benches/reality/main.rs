@@ -1,4 +1,4 @@
-//! The simulator's predictions beside real nodes: 100 nodes and two bootstrap servers on real sockets, and
+//! The simulator's predictions beside real nodes: many nodes and two bootstrap servers on real sockets, and
 //! `rejoin up` as a process of its own that comes back to them, without memory and with it. Each scenario is
 //! then played in the simulator with the same number of peers met and heard of, the same share of dead,
 //! and the same distances. The network is that of `rejoin demo` (`loopback`), and where the system allows
@@ -46,11 +46,20 @@ impl Over {
         }
     }
 
+    /// How many others there are, servers aside. A hundred plain libp2p nodes are one process; a hundred
+    /// whole programs among each other keep two processors busy all the time.
+    fn nodes(self) -> usize {
+        match self {
+            Self::Loopback => 100,
+            Self::Line => 30,
+        }
+    }
+
     fn play(self, scenario: Scenario) -> Real {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Line => line::play(scenario),
-            _ => loopback::play(scenario),
+            Self::Line => line::play(scenario, self.nodes()),
+            _ => loopback::play(scenario, self.nodes()),
         }
     }
 }
@@ -77,8 +86,7 @@ const SCENARIOS: [Scenario; 8] = [
     Scenario::new(150, 0.8, 0.5),
 ];
 
-/// Nodes, and servers beside them as in the demo.
-const NODES: usize = 100;
+/// Servers beside the nodes, as in the demo.
 const SERVERS: usize = 2;
 
 /// How far distances spread in the demo.
@@ -110,11 +118,11 @@ impl Scenario {
     }
 
     /// Medians with memory and without, until the fifth connection.
-    fn simulated(self, real: &Real) -> [f64; 2] {
+    fn simulated(self, nodes: usize, real: &Real) -> [f64; 2] {
         let past = Past {
             proven: real.proven,
             hearsay: real.hearsay,
-            strangers: NODES.saturating_sub(real.proven + real.hearsay),
+            strangers: nodes.saturating_sub(real.proven + real.hearsay),
             dead: self.dead,
             silent: self.silent,
             distances: self.distances(),
@@ -213,7 +221,7 @@ fn main() {
 
 fn rows_of(over: Over, scenario: Scenario) -> [Row; 2] {
     let real = over.play(scenario);
-    let [warm_ms, cold_ms] = scenario.simulated(&real);
+    let [warm_ms, cold_ms] = scenario.simulated(over.nodes(), &real);
     let row = |memory, start: &Start, simulated_ms| Row {
         over,
         scenario,

@@ -1,4 +1,4 @@
-//! Real nodes on a real line: a hundred `rejoin up` in one namespace of this machine, each at a public address
+//! Real nodes on a real line: thirty `rejoin up` in one namespace of this machine, each at a public address
 //! of its own and its own distance away, and the one that comes back in another. Who is dead refuses, or is
 //! gone with its address, so that nothing ever comes back. Needs Linux, root, `ip` and `/dev/net/tun`.
 
@@ -23,7 +23,7 @@ use self::{
     common::{Node, name_in, run_by},
     ground::{Ground, Side},
 };
-use crate::{NODES, ROUNDS, Real, SERVERS, Scenario, Start};
+use crate::{ROUNDS, Real, SERVERS, Scenario, Start};
 
 /// How many peers the node is to meet before it is killed, as in the demo, and how long that may take.
 const MET_MIN: u64 = 24;
@@ -41,14 +41,14 @@ const SEED: u64 = 1;
 const NETWORK: &str = "line";
 
 /// Plays a scenario.
-pub fn play(scenario: Scenario) -> Real {
+pub fn play(scenario: Scenario, nodes: usize) -> Real {
     let mut rng = Rng::with_seed(SEED);
     let servers = [scenario.rtt(); SERVERS].into_iter();
-    let others = (0..NODES).map(|_| scenario.distances().draw(&mut rng));
+    let others = (0..nodes).map(|_| scenario.distances().draw(&mut rng));
     let round_trips: Vec<_> = servers.chain(others).collect();
     let ground = Ground::lay(&round_trips);
     let home = common::home();
-    let mut network = Network::start(&ground, home.path());
+    let mut network = Network::start(&ground, home.path(), nodes);
     let met = network.meet(home.path());
     network.many_die(scenario, &mut rng);
     let (mut warm, mut cold) = (Vec::new(), Vec::new());
@@ -91,13 +91,13 @@ struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    fn start(ground: &'a Ground, home: &Path) -> Self {
+    fn start(ground: &'a Ground, home: &Path, nodes: usize) -> Self {
         let mut network = Self {
             ground,
             servers: Vec::new(),
             nodes: Vec::new(),
         };
-        for nth in 0..SERVERS + NODES {
+        for nth in 0..SERVERS + nodes {
             let at = Ground::address(nth);
             // A port of its own: at the same one, two in one namespace would take each other for themselves.
             let listen = format!("/ip4/{at}/tcp/{}", 4_001 + nth);
@@ -167,7 +167,7 @@ impl<'a> Network<'a> {
     fn many_die(&mut self, scenario: Scenario, rng: &mut Rng) {
         let mut mortal = self.nodes.split_off(SERVERS);
         rng.shuffle(&mut mortal);
-        let dying = (NODES as f64 * scenario.dead).floor() as usize;
+        let dying = (mortal.len() as f64 * scenario.dead).floor() as usize;
         let refusing = (dying as f64 * (1.0 - scenario.silent)).ceil() as usize;
         for (nth, (node, at)) in mortal.drain(..dying).enumerate() {
             if nth >= refusing {
