@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Node, Start, home, name_in, run_by};
+use common::{Node, Start, home, lacks_namespaces, name_in, run_by};
 
 /// Namespaces, and nodes in each.
 const NETWORKS: usize = 3;
@@ -29,7 +29,7 @@ const HEALED_WITHIN: Duration = Duration::from_secs(30);
 
 #[test]
 fn both_sides_of_a_partition_live_on_and_find_each_other_again() {
-    if let Some(lacks) = Ground::lacks() {
+    if let Some(lacks) = lacks_namespaces() {
         println!("skipped: needs {lacks}");
         return;
     }
@@ -91,19 +91,6 @@ struct Ground {
 }
 
 impl Ground {
-    /// What is missing here, if anything.
-    fn lacks() -> Option<&'static str> {
-        let root = Command::new("id").arg("-u").output();
-        if root.is_ok_and(|id| id.stdout != b"0\n") {
-            return Some("root");
-        }
-        let probe = format!("rejoin-{}-probe", std::process::id());
-        let made = Command::new("ip").args(["netns", "add", &probe]).output();
-        let able = made.is_ok_and(|made| made.status.success());
-        let _ = Command::new("ip").args(["netns", "del", &probe]).output();
-        (!able).then_some("`ip netns`, from iproute2")
-    }
-
     fn lay() -> Self {
         let ground = Self {
             name: format!("rejoin-{}", std::process::id()),

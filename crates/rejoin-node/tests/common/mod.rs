@@ -26,6 +26,19 @@ pub fn home() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// What is missing here to make network namespaces, if anything.
+pub fn lacks_namespaces() -> Option<&'static str> {
+    let root = Command::new("id").arg("-u").output();
+    if root.is_ok_and(|id| id.stdout != b"0\n") {
+        return Some("root");
+    }
+    let probe = format!("rejoin-{}-probe", std::process::id());
+    let made = Command::new("ip").args(["netns", "add", &probe]).output();
+    let able = made.is_ok_and(|made| made.status.success());
+    let _ = Command::new("ip").args(["netns", "del", &probe]).output();
+    (!able).then_some("`ip netns`, from iproute2")
+}
+
 /// A running node. Dropping it kills it.
 pub struct Node {
     pub data: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, path::Path, process::Command, sync::Arc, time::Duration};
 
-use super::delay;
+use super::{common::lacks_namespaces, delay};
 
 /// Where the node under test is, and where everybody else is.
 #[derive(Clone, Copy)]
@@ -13,15 +13,8 @@ pub enum Side {
 
 /// What is missing here, if anything.
 pub fn lacks() -> Option<&'static str> {
-    let root = Command::new("id").arg("-u").output();
-    if !root.is_ok_and(|id| id.stdout == b"0\n") {
-        return Some("root");
-    }
-    if !Path::new("/dev/net/tun").exists() {
-        return Some("/dev/net/tun");
-    }
-    let ip = Command::new("ip").arg("netns").output();
-    (!ip.is_ok_and(|listed| listed.status.success())).then_some("`ip netns`, from iproute2")
+    let tun = Path::new("/dev/net/tun").exists();
+    lacks_namespaces().or((!tun).then_some("/dev/net/tun"))
 }
 
 /// Two namespaces and the line between them. Gone when this is dropped.
@@ -71,7 +64,7 @@ impl Ground {
 
     /// One of the far homes: each is in a network of its own.
     pub fn address(nth: usize) -> Ipv4Addr {
-        let nth = u8::try_from(nth).expect("no more than 200 homes");
+        let nth = u8::try_from(nth).expect("no more than 256 homes");
         Ipv4Addr::new(20 + nth % 60, nth, 7, 9)
     }
 
