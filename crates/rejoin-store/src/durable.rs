@@ -86,18 +86,20 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 pub(crate) fn second_name(path: &Path, name: &Path) -> Result<(), StoreError> {
     let fresh = beside(name, ".new");
     remove(&fresh)?;
-    let copy = || {
-        let mut from = File::open(path)?;
-        let mut to = create_private(&fresh)?;
-        io::copy(&mut from, &mut to)?;
-        to.sync_all()
-    };
     fs::hard_link(path, &fresh)
-        .or_else(|_| copy())
+        .or_else(|_| copy(path, &fresh))
         .and_then(|()| fs::rename(&fresh, name))
         .map_err(StoreError::file("keep a copy as", name))?;
     // A rename onto another name of the same file does nothing.
     remove(&fresh)
+}
+
+/// A copy of `from`, on the disk when this returns.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let mut to = create_private(to)?;
+    io::copy(&mut from, &mut to)?;
+    to.sync_all()
 }
 
 /// A free name for a file that is set aside at `now`.

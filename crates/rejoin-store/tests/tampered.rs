@@ -59,6 +59,29 @@ fn a_sealed_store_comes_back_from_its_last_good_copy() {
 }
 
 #[test]
+fn something_else_in_the_place_of_a_sealed_store_keeps_its_seal() {
+    for scheme in SCHEMES {
+        let theirs = Place::new("sqlite");
+        let conn = rusqlite::Connection::open(theirs.path()).unwrap();
+        conn.execute_batch("CREATE TABLE bookmarks (url TEXT)")
+            .unwrap();
+        conn.close().unwrap();
+        let database = fs::read(theirs.path()).unwrap();
+        for foreign in [&b"Dear diary, today I met alice."[..], &database] {
+            let place = Place::new(scheme);
+            fill(&place, Mode::All);
+            fs::write(place.path(), foreign).unwrap();
+            let error = refused(rejoin_store::open(&place.url(), NOW));
+            assert!(matches!(error, StoreError::Sealed { .. }), "{error}");
+            let mut store = opened(&place, Mode::All).store;
+            check_all_there(&mut *store, Mode::All);
+            store.close().unwrap();
+            check_nothing_told(&place);
+        }
+    }
+}
+
+#[test]
 fn where_everything_is_sealed_a_record_in_the_open_is_not_believed() {
     let place = Place::new("sqlite");
     fill(&place, Mode::All);

@@ -267,6 +267,44 @@ fn of_two_states_of_a_peer_the_later_is_put_back() {
     }
 }
 
+#[test]
+fn a_file_emptied_again_and_again_loses_nothing() {
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        place.fill(0..10);
+        let mut store = open(&place.url()).store;
+        store.commit(&saving([peer(10)]), NOW).unwrap();
+        // The second time nothing of it stands in a log.
+        for _ in 0..3 {
+            fs::write(place.path(), "").unwrap();
+            assert_eq!(store.count().unwrap(), 11, "{scheme}");
+        }
+        store.close().unwrap();
+        assert_eq!(open(&place.url()).store.count().unwrap(), 11, "{scheme}");
+    }
+}
+
+#[test]
+fn a_foreign_file_gives_way_to_the_last_good_copy() {
+    for scheme in ["json", "sqlite"] {
+        let place = Place::new(scheme);
+        place.fill(0..10);
+        let mut store = open(&place.url()).store;
+        store.commit(&saving([peer(10)]), NOW).unwrap();
+        store.close().unwrap();
+        fs::write(place.path(), "Dear diary, today I met alice.").unwrap();
+        let mut opened = open(&place.url());
+        assert!(
+            matches!(
+                &opened.notice[..],
+                [Notice::Foreign { .. }, Notice::Restored { .. }]
+            ),
+            "{opened:?}"
+        );
+        assert!(opened.store.count().unwrap() >= 10, "{scheme}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn the_log_of_a_database_that_was_replaced_is_never_played_onto_the_other() {

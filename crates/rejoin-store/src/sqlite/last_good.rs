@@ -66,25 +66,53 @@ impl LastGood {
 }
 
 fn take(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    let fresh = beside(path, FRESH);
     let failed = |error| StoreError::sqlite("copy", path)(error);
     if schema::pages(conn).map_err(failed)? > PAGES_MAX {
         return durable::remove(&place(path)); // better none than one from long ago
     }
-    let copy = || {
+    replace(path, |fresh| {
         // SQLite takes an empty file for its own, with the rights we gave it.
-        durable::create_private(&fresh).map_err(StoreError::file("create", &fresh))?;
+        durable::create_private(fresh).map_err(StoreError::file("create", fresh))?;
         conn.execute("VACUUM INTO ?1", [fresh.to_string_lossy()])
             .map_err(failed)?;
-        File::open(&fresh)
+        // Of a file that was emptied under it SQLite copies nothing, and says that it went well.
+        schema::connect(fresh)
+            .and_then(|copy| schema::fits(&copy))
+            .map_err(failed)?;
+        File::open(fresh)
             .and_then(|file| file.sync_all())
-            .map_err(StoreError::file("flush", &fresh))?;
-        fs::rename(&fresh, place(path)).map_err(StoreError::file("name", &fresh))?;
-        durable::sync_folder(path)
-    };
-    copy().inspect_err(|_| {
-        let _ = durable::remove(&fresh);
+            .map_err(StoreError::file("flush", fresh))
     })
+}
+
+/// Takes a copy of a database that was just built, before it is put in place at `path`: it has no log in
+/// which its records would stand once more, and what was damaged once may soon be again.
+pub(super) fn keep(built: &Path, path: &Path) {
+    let kept = match fs::metadata(built) {
+        Ok(file) if file.len() > PAGES_MAX as u64 * PAGE_BYTES => return,
+        _ => replace(path, |fresh| {
+            durable::copy(built, fresh).map_err(StoreError::file("copy", built))
+        }),
+    };
+    if let Err(error) = kept {
+        tracing::debug!(%error, "no copy of the rebuilt peer memory");
+    }
+}
+
+/// Puts a new copy in place of the last one, once it stands.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let fresh = beside(path, FRESH);
+    write(&fresh)
+        .and_then(|()| {
+            fs::rename(&fresh, place(path)).map_err(StoreError::file("name", &fresh))?;
+            durable::sync_folder(path)
+        })
+        .inspect_err(|_| {
+            let _ = durable::remove(&fresh);
+        })
 }
 
 /// What the copy gives, if there is one. One that cannot be read just now may be the only one there is,
@@ -135,5 +163,28 @@ const EVERY: Duration = Duration::from_secs(3_600);
 /// 256 MiB, some 100,000 peers: a second or two, and twice the disk.
 const PAGES_MAX: i64 = 65_536;
 
+/// What SQLite gives a page unless told otherwise.
+const PAGE_BYTES: u64 = 4_096;
+
 /// 16 MiB, some 50 ms.
 const CLOSING_PAGES_MAX: i64 = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_file_emptied_under_it_no_copy_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("peers");
+        durable::create_private(&path).unwrap();
+        let mut conn = schema::connect(&path).unwrap();
+        schema::migrate(&mut conn, 0, schema::MIGRATIONS).unwrap();
+        take(&conn, &path).unwrap();
+        let good = fs::read(place(&path)).unwrap();
+        fs::write(&path, "").unwrap();
+        take(&conn, &path).unwrap_err();
+        assert_eq!(fs::read(place(&path)).unwrap(), good);
+        assert!(!beside(&path, FRESH).exists());
+    }
+}

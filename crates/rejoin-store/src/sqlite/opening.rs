@@ -41,12 +41,20 @@ pub(super) fn open_sound(
     let conn = match confirmed(path)? {
         Found::Sound(conn) => conn,
         Found::Foreign { why } => {
-            let kept = salvage::rebuild(path, &Shelf::default(), seal, now)?;
+            sealing::check(path, seal)?;
+            let shelf = copied(path, seal, now)?;
+            let kept = salvage::rebuild(path, &shelf, seal, now)?;
             notices.push(Notice::Foreign {
                 path: path.to_owned(),
                 kept,
                 why,
             });
+            if !shelf.is_empty() {
+                notices.push(Notice::Restored {
+                    path: path.to_owned(),
+                    peers: shelf.peers.len(),
+                });
+            }
             connect(path)?
         }
         Found::Damaged { why } => {
@@ -68,8 +76,7 @@ fn begin(path: &Path, now: Time, seal: &Seal) -> Result<Notice, StoreError> {
         }
         return replace(path, "only its log is left".into(), now, seal);
     }
-    let mut shelf = last_good::read(path, seal)?.shelf;
-    shelf.sanitise(now);
+    let shelf = copied(path, seal, now)?;
     salvage::create(path, &shelf, seal)?;
     let path = path.to_owned();
     Ok(match (shelf.is_empty(), existed) {
@@ -80,6 +87,13 @@ fn begin(path: &Path, now: Time, seal: &Seal) -> Result<Notice, StoreError> {
         (true, true) => Notice::Empty { path },
         (true, false) => Notice::Created { path },
     })
+}
+
+/// What the last good copy holds.
+fn copied(path: &Path, seal: &Seal, now: Time) -> Result<Shelf, StoreError> {
+    let mut shelf = last_good::read(path, seal)?.shelf;
+    shelf.sanitise(now);
+    Ok(shelf)
 }
 
 /// As [`examine`]; but what is not sound is looked at again over a new connection, since a read that

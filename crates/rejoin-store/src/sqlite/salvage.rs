@@ -13,7 +13,7 @@ use std::{
 use rejoin_core::Time;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{opening::is_damage, rows, schema};
+use super::{last_good, opening::is_damage, rows, schema};
 use crate::{
     StoreError,
     carve::{Carved, carve},
@@ -30,7 +30,9 @@ pub(super) fn rebuild(
     seal: &Seal,
     now: Time,
 ) -> Result<PathBuf, StoreError> {
-    build(&beside(path, BUILDING), shelf, seal)?;
+    let building = beside(path, BUILDING);
+    build(&building, shelf, seal)?;
+    last_good::keep(&building, path);
     let kept = durable::damaged_name(path, now)?;
     durable::second_name(path, &kept)?;
     let log = beside(path, WAL);

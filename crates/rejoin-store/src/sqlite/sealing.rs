@@ -74,10 +74,11 @@ fn told(path: &Path) -> rusqlite::Result<Told> {
     if let Some(header) = header(&conn)? {
         return Ok(Told::Seal(header));
     }
+    // Without peers it is none of ours, and says nothing of what lay there before.
     Ok(
-        match schema::has_table(&conn, "peers")? && holds_sealed(&conn)? {
-            true => Told::Unclear,
-            false => Told::NoSeal,
+        match schema::has_table(&conn, "peers")? && !holds_sealed(&conn)? {
+            true => Told::NoSeal,
+            false => Told::Unclear,
         },
     )
 }
