@@ -193,10 +193,14 @@ impl Ratio {
 const LATE_SEEDS_MAX: usize = 10;
 
 impl Figures {
-    /// Runs a setting over the seeds 0 to `seeds`.
-    pub fn of(setting: Setting, seeds: u64) -> Self {
+    /// Runs a setting over the seeds 0 to `seeds`. `tell` is told of each that is done.
+    pub fn of(setting: Setting, seeds: u64, tell: impl Fn() + Sync) -> Self {
         let past = setting.past();
-        let restarts = parallel::map(0..seeds, |seed| Restart::run(seed, &past));
+        let restarts = parallel::map(0..seeds, |seed| {
+            let restart = Restart::run(seed, &past);
+            tell();
+            restart
+        });
         Self::sum_up(setting, &restarts)
     }
 

@@ -1,7 +1,6 @@
-//! The command: `restart`, `tune`, `dead`, `swarm`, `join`, `blackout`, `introducer` and `flood` measure,
-//! `trace` shows one run. Nothing is decided here.
+//! The command: `trace` shows one run, all others measure. Nothing is decided here.
 
-use std::{fs, ops::Range, path::PathBuf, process::ExitCode};
+use std::{fs, ops::Range, path::PathBuf, process::ExitCode, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, Parser, ValueExt};
@@ -9,7 +8,7 @@ use rejoin_sim::{
     Absence, Crowd, Figures, Scene, Setting, SimConfig, plot, report,
     restart::{LIMIT, Table, WANTED},
     swarm::{
-        Story,
+        self, Story,
         blackout::Blackout,
         flood::{self, Attack},
     },
@@ -23,6 +22,7 @@ whether lies can flood a memory.
 
 usage: rejoin-sim restart [--seeds N] [--seed N] [CROWD] [--json] [--plot FILE]
        rejoin-sim tune [--seeds N] [--seed N] [CROWD] [--json]
+       rejoin-sim tune --swarm [--nodes N] [--seeds N] [--seed N] [--json]
        rejoin-sim dead [--seeds N] [--json]
        rejoin-sim trace [--seed N] [--away SPAN [CROWD] | --dead SHARE [--churn]] [--cold]
                         [--plot FILE]
@@ -32,11 +32,12 @@ usage: rejoin-sim restart [--seeds N] [--seed N] [CROWD] [--json] [--plot FILE]
        rejoin-sim introducer [--nodes N] [--seed N] --json
        rejoin-sim flood [--seeds N] [--attack WHO] [--json]
 
-  --seeds N      how many restarts per setting, how many floods (1000)
+  --seeds N      how many restarts per setting, how many floods (1000), swarms per value (4)
   --attack WHO   peer, prefix, liars, or all at once (all); without --json each is shown
   --json         figures for programs
   --plot FILE    draws them into this SVG file, too
-  --nodes N      how many peers there are (1000); in a swarm each of them runs the real engine
+  --nodes N      how many peers there are (1000; to tune a swarm, 200); in a swarm each of them runs
+                 the real engine
   --seed N       which restart to show or to begin with, which swarm to grow (0)
   --away SPAN    after an absence of 1h, 1d, 1w or 1m, as in restart
   --dead SHARE   how many of the remembered peers are dead, from 0 to 1 (0.5)
@@ -63,7 +64,8 @@ fn main() -> ExitCode {
 
 /// What the command line asks for.
 struct Wish {
-    seeds: u64,
+    seeds: Option<u64>,
+    nodes: Option<usize>,
     attack: Attack,
     json: bool,
     plot: Option<PathBuf>,
@@ -73,12 +75,29 @@ struct Wish {
     dead: f64,
     churn: bool,
     cold: bool,
+    swarm: bool,
 }
 
 impl Wish {
-    /// Each restart's.
-    fn seeds(&self) -> Range<u64> {
-        self.seed..self.seed.saturating_add(self.seeds)
+    /// How many of what costs little to repeat.
+    fn many(&self) -> u64 {
+        self.seeds.unwrap_or(1_000)
+    }
+
+    /// The seeds of so many.
+    fn seeds(&self, many: u64) -> Range<u64> {
+        self.seed..self.seed.saturating_add(many)
+    }
+
+    fn nodes(&self) -> usize {
+        self.crowd().peers
+    }
+
+    fn crowd(&self) -> Crowd {
+        Crowd {
+            peers: self.nodes.unwrap_or(self.crowd.peers),
+            ..self.crowd
+        }
     }
 }
 
@@ -86,7 +105,8 @@ fn run() -> Result<String, lexopt::Error> {
     let mut parser = Parser::from_env();
     let mut command = None;
     let mut wish = Wish {
-        seeds: 1_000,
+        seeds: None,
+        nodes: None,
         attack: Attack::All,
         json: false,
         plot: None,
@@ -96,14 +116,15 @@ fn run() -> Result<String, lexopt::Error> {
         dead: 0.5,
         churn: false,
         cold: false,
+        swarm: false,
     };
     while let Some(arg) = parser.next()? {
         match arg {
-            Arg::Long("seeds") => wish.seeds = parser.value()?.parse()?,
+            Arg::Long("seeds") => wish.seeds = Some(parser.value()?.parse()?),
             Arg::Long("attack") => wish.attack = parser.value()?.parse()?,
             Arg::Long("json") => wish.json = true,
             Arg::Long("plot") => wish.plot = Some(parser.value()?.into()),
-            Arg::Long("nodes") => wish.crowd.peers = parser.value()?.parse()?,
+            Arg::Long("nodes") => wish.nodes = Some(parser.value()?.parse()?),
             Arg::Long("nat") => wish.crowd.nat = share(&mut parser)?,
             Arg::Long("hostile") => wish.crowd.hostile = share(&mut parser)?,
             Arg::Long("seed") => wish.seed = parser.value()?.parse()?,
@@ -111,6 +132,7 @@ fn run() -> Result<String, lexopt::Error> {
             Arg::Long("dead") => wish.dead = share(&mut parser)?,
             Arg::Long("churn") => wish.churn = true,
             Arg::Long("cold") => wish.cold = true,
+            Arg::Long("swarm") => wish.swarm = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(USAGE.into()),
             Arg::Value(value) if command.is_none() => command = Some(value.string()?),
             _ => return Err(arg.unexpected()),
@@ -118,6 +140,7 @@ fn run() -> Result<String, lexopt::Error> {
     }
     match command.as_deref() {
         Some("restart") => restart(&wish),
+        Some("tune") if wish.swarm => Ok(tune_swarm(&wish)),
         Some("tune") => Ok(tune(&wish)),
         Some("dead") => Ok(dead(&wish)),
         Some("trace") => trace(&wish),
@@ -141,9 +164,9 @@ fn share(parser: &mut Parser) -> Result<f64, lexopt::Error> {
 }
 
 fn restart(wish: &Wish) -> Result<String, lexopt::Error> {
-    let seeds = wish.seeds();
-    let bar = bar(wish.seeds * Absence::ALL.len() as u64, "restarts");
-    let table = Table::of(seeds, wish.crowd, || bar.inc(1));
+    let seeds = wish.seeds(wish.many());
+    let bar = bar(wish.many() * Absence::ALL.len() as u64, "restarts");
+    let table = Table::of(seeds, wish.crowd(), || bar.inc(1));
     bar.finish_and_clear();
     draw(wish, || plot::restarts(&table))?;
     Ok(match wish.json {
@@ -163,13 +186,25 @@ fn draw(wish: &Wish, plot: impl FnOnce() -> Result<String, String>) -> Result<()
 }
 
 fn tune(wish: &Wish) -> String {
-    let seeds = wish.seeds();
+    let seeds = wish.seeds(wish.many());
     let bar = bar(tune::values() as u64, "values");
-    let rows = tune::rows(&seeds, wish.crowd, || bar.inc(1));
+    let rows = tune::rows(&seeds, wish.crowd(), || bar.inc(1));
     bar.finish_and_clear();
     match wish.json {
         true => json(&rows),
         false => tune::table(&rows, seeds.count()),
+    }
+}
+
+fn tune_swarm(wish: &Wish) -> String {
+    let seeds = wish.seeds(wish.seeds.unwrap_or(4));
+    let nodes = wish.nodes.unwrap_or(200);
+    let bar = bar(swarm::tune::swarms(&seeds), "swarms");
+    let rows = swarm::tune::rows(&seeds, nodes, || bar.inc(1));
+    bar.finish_and_clear();
+    match wish.json {
+        true => json(&rows),
+        false => swarm::tune::table(&rows, seeds.count(), nodes),
     }
 }
 
@@ -181,40 +216,62 @@ fn bar(steps: u64, of_what: &'static str) -> ProgressBar {
         .with_message(of_what)
 }
 
+/// The same of a clock that is simulated. Ours may stop before that.
+fn clock(span: Duration) -> ProgressBar {
+    bar(span.as_secs(), "simulated seconds")
+}
+
+/// The hand of such a clock.
+fn hand(clock: &ProgressBar) -> impl Fn(Duration) {
+    move |span| clock.set_position(span.as_secs())
+}
+
 fn dead(wish: &Wish) -> String {
-    let mut all = Vec::new();
-    for setting in Setting::ALL {
-        eprintln!("{setting} …");
-        all.push(Figures::of(setting, wish.seeds));
+    let bar = bar(wish.many() * Setting::ALL.len() as u64, "restarts");
+    let all = Setting::ALL.map(|setting| Figures::of(setting, wish.many(), || bar.inc(1)));
+    bar.finish_and_clear();
+    match wish.json {
+        true => json(&all),
+        false => report::by_dead(&all),
     }
-    if wish.json {
-        return json(&all);
-    }
-    report::by_dead(&all)
 }
 
 fn swarm(wish: &Wish) -> String {
-    let figures = story(wish).run();
-    if wish.json {
-        return json(&figures);
+    let figures = lived(wish);
+    match wish.json {
+        true => json(&figures),
+        false => figures.table(),
     }
-    figures.table()
+}
+
+/// What a whole story comes to.
+fn lived(wish: &Wish) -> swarm::Figures {
+    let story = story(wish);
+    let clock = clock(story.span(false));
+    let figures = story.run(hand(&clock));
+    clock.finish_and_clear();
+    figures
 }
 
 fn join(wish: &Wish) -> String {
-    let joining = story(wish).begin();
+    let story = story(wish);
+    let clock = clock(story.span(true));
+    let joining = story.begin(hand(&clock));
+    clock.finish_and_clear();
     match wish.json {
         true => json(&joining),
-        false => joining.sentence(wish.crowd.peers),
+        false => joining.sentence(wish.nodes()),
     }
 }
 
 fn blackout(wish: &Wish) -> String {
-    let figures = Blackout {
-        nodes: wish.crowd.peers,
+    let blackout = Blackout {
+        nodes: wish.nodes(),
         seed: wish.seed,
-    }
-    .run();
+    };
+    let clock = clock(Blackout::SPAN);
+    let figures = blackout.run(hand(&clock));
+    clock.finish_and_clear();
     match wish.json {
         true => json(&figures),
         false => figures.table(),
@@ -222,23 +279,27 @@ fn blackout(wish: &Wish) -> String {
 }
 
 fn introducer(wish: &Wish) -> String {
-    json(&story(wish).run().introducer())
+    json(&lived(wish).introducer())
 }
 
 fn flood(wish: &Wish) -> String {
-    if wish.json {
-        return json(&flood::Figures::of(wish.attack, wish.seeds));
+    let attacks = match wish.json {
+        true => vec![wish.attack],
+        false => Attack::EVERY.to_vec(),
+    };
+    let bar = bar(wish.many() * attacks.len() as u64, "floods");
+    let figures = |attack| flood::Figures::of(attack, wish.many(), || bar.inc(1));
+    let all: Vec<_> = attacks.into_iter().map(figures).collect();
+    bar.finish_and_clear();
+    match wish.json {
+        true => json(&all[0]),
+        false => flood::table(&all),
     }
-    let attacks = Attack::EVERY.map(|attack| {
-        eprintln!("{attack} …");
-        flood::Figures::of(attack, wish.seeds)
-    });
-    flood::table(&attacks)
 }
 
 fn story(wish: &Wish) -> Story {
     Story {
-        nodes: wish.crowd.peers,
+        nodes: wish.nodes(),
         seed: wish.seed,
         churn: wish.churn,
     }
@@ -255,7 +316,7 @@ fn trace(wish: &Wish) -> Result<String, lexopt::Error> {
         dead: wish.dead,
     };
     let scene = match wish.away {
-        Some(absence) => Scene::after(absence, wish.seed, wish.crowd),
+        Some(absence) => Scene::after(absence, wish.seed, wish.crowd()),
         None => Scene::new(wish.seed, &setting.past()),
     };
     let mut sim = if wish.cold {

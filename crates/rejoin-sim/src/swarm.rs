@@ -2,7 +2,7 @@
 //! seed gives one run. [`Sim`](crate::Sim) shows one node in detail; this shows what comes of all of
 //! them together.
 //!
-//! Every node runs [`Engine`] with the default configuration. What an adapter would do for it stands
+//! Every node runs [`Engine`], with the default configuration unless another is asked for. What an adapter would do for it stands
 //! in `shell`, what becomes of connections in `link`. Simplified: every node can be reached at one
 //! public address; a commit is acknowledged and dropped, and who restarts remembers all of it; pings are
 //! sent to everybody connected at once, four times a minute; a node tells its gossip to at most 8 of
@@ -22,6 +22,7 @@ mod report;
 mod shell;
 mod tales;
 mod tape;
+pub mod tune;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -56,20 +57,28 @@ use tape::Tape;
 #[derive(Debug)]
 pub struct Swarm {
     seed: u64,
+    /// Every engine's.
+    config: Config,
     now: Time,
     places: Places,
     nodes: Vec<Node>,
     /// The bootstrap servers, and when others have connected to each.
     servers: BTreeMap<NodeId, Vec<Time>>,
     queue: BTreeMap<(Time, u64), Happening>,
-    queued: u64,
-    links_made: u64,
-    asked: u64,
-    strangers: u32,
+    numbers: Numbers,
     loads: Loads,
     trace: Option<Trace>,
     /// What one of them goes through, if that is to be written down.
     tape: Option<(NodeId, Tape)>,
+}
+
+/// The last number that was given to each thing that has one.
+#[derive(Debug, Default)]
+struct Numbers {
+    happenings: u64,
+    links: u64,
+    questions: u64,
+    strangers: u32,
 }
 
 /// What is to happen.
@@ -117,19 +126,24 @@ impl Swarm {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
+            config: Config::default(),
             now: EPOCH,
             places: Places::new(seed),
             nodes: Vec::new(),
             servers: BTreeMap::new(),
             queue: BTreeMap::new(),
-            queued: 0,
-            links_made: 0,
-            asked: 0,
-            strangers: 0,
+            numbers: Numbers::default(),
             loads: Loads::default(),
             trace: None,
             tape: None,
         }
+    }
+
+    /// Every engine that starts from now on has this configuration, but for its name.
+    #[must_use]
+    pub fn with_config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
     }
 
     /// Writes down what happens. Only for small swarms: it costs far more than the swarm itself.
@@ -348,6 +362,16 @@ impl Swarm {
         self.now = end;
     }
 
+    /// The same, and tells once in each second of its clock how long it has run by then in all.
+    pub fn run_for_telling(&mut self, span: Duration, tell: impl Fn(Duration)) {
+        const SECOND: Duration = Duration::from_secs(1);
+        let end = self.now + span;
+        while self.now < end {
+            self.run_for(end.since(self.now).min(SECOND));
+            tell(self.now.since(EPOCH));
+        }
+    }
+
     /// Runs until the wish comes true, looking ten times a second; `None` if it does not in time.
     pub fn run_until(&mut self, limit: Duration, wish: impl Fn(&Self) -> bool) -> Option<Duration> {
         const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -397,7 +421,7 @@ impl Swarm {
         }
         let config = Config {
             me: Some(id.key()),
-            ..Config::default()
+            ..self.config.clone()
         };
         node.engine = Some(Box::new(Engine::new(
             config,
@@ -452,8 +476,9 @@ impl Swarm {
     }
 
     fn after(&mut self, wait: Duration, happening: Happening) {
-        self.queued += 1;
-        self.queue.insert((self.now + wait, self.queued), happening);
+        self.numbers.happenings += 1;
+        let key = (self.now + wait, self.numbers.happenings);
+        self.queue.insert(key, happening);
     }
 
     fn note(&mut self, what: impl FnOnce() -> String) {

@@ -20,12 +20,36 @@ use crate::{
 pub struct Knob {
     /// Its name in [`Config`].
     pub name: &'static str,
-    turn: fn(&mut Config, u64),
+    pub(crate) turn: fn(&mut Config, u64),
     /// The default and what is tried in its place, in the same unit.
-    values: &'static [u64],
+    pub(crate) values: &'static [u64],
 }
 
-fn ms(value: u64) -> Duration {
+/// One value of one of them.
+pub(crate) struct Trial {
+    pub(crate) knob: &'static str,
+    pub(crate) value: u64,
+    pub(crate) config: Config,
+}
+
+/// Every value of every knob.
+pub(crate) fn trials(knobs: &[Knob]) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for knob in knobs {
+        for value in knob.values {
+            let mut config = Config::default();
+            (knob.turn)(&mut config, *value);
+            trials.push(Trial {
+                knob: knob.name,
+                value: *value,
+                config,
+            });
+        }
+    }
+    trials
+}
+
+pub(crate) fn ms(value: u64) -> Duration {
     Duration::from_millis(value)
 }
 
@@ -116,31 +140,26 @@ pub struct Measured {
 /// Turns every knob. `tell` is told of each value that is done.
 pub fn rows(seeds: &Range<u64>, crowd: Crowd, tell: impl Fn()) -> Vec<Row> {
     let usual = measure(&Config::default(), seeds, crowd); // one for all knobs
-    let mut rows = Vec::new();
-    for knob in &KNOBS {
-        for value in knob.values {
-            let mut config = Config::default();
-            (knob.turn)(&mut config, *value);
-            let default = config == Config::default();
-            let measured = match default {
-                true => usual.clone(),
-                false => measure(&config, seeds, crowd),
-            };
-            rows.push(Row {
-                knob: knob.name,
-                value: *value,
-                default,
-                measured,
-            });
-            tell();
+    let row = |trial: Trial| {
+        let default = trial.config == Config::default();
+        let measured = match default {
+            true => usual.clone(),
+            false => measure(&trial.config, seeds, crowd),
+        };
+        tell();
+        Row {
+            knob: trial.knob,
+            value: trial.value,
+            default,
+            measured,
         }
-    }
-    rows
+    };
+    trials(&KNOBS).into_iter().map(row).collect()
 }
 
 /// How many values there are.
 pub fn values() -> usize {
-    KNOBS.iter().map(|knob| knob.values.len()).sum()
+    trials(&KNOBS).len()
 }
 
 fn measure(config: &Config, seeds: &Range<u64>, crowd: Crowd) -> Measured {
@@ -204,20 +223,22 @@ pub fn table(rows: &[Row], seeds: usize) -> String {
 }
 
 #[cfg(test)]
+#[track_caller]
+pub(crate) fn check_defaults(knobs: &[Knob]) {
+    for knob in knobs {
+        let trials = trials(std::slice::from_ref(knob));
+        let defaults = trials.iter().filter(|it| it.config == Config::default());
+        assert_eq!(defaults.count(), 1, "{}", knob.name);
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn of_each_knob_one_value_is_the_default() {
-        for knob in &KNOBS {
-            let is_default = |value: &&u64| {
-                let mut config = Config::default();
-                (knob.turn)(&mut config, **value);
-                config == Config::default()
-            };
-            let defaults = knob.values.iter().filter(is_default).count();
-            assert_eq!(defaults, 1, "{}", knob.name);
-        }
+        check_defaults(&KNOBS);
     }
 
     #[test]

@@ -63,23 +63,29 @@ pub struct Return {
 }
 
 impl Blackout {
-    /// Plays it, once with the memory and once without.
-    pub fn run(self) -> Figures {
+    /// Plays it, once with the memory and once without. `tell` is told now and then how far the clock has
+    /// come, [`Self::SPAN`] at most.
+    pub fn run(self, tell: impl Fn(Duration)) -> Figures {
         Figures {
             nodes: self.nodes,
             seed: self.seed,
-            rejoin: self.come_back(true),
-            cold: self.come_back(false),
+            rejoin: self.come_back(true, &tell),
+            cold: self.come_back(false, |span| tell(Self::SPAN / 2 + span)),
         }
     }
 
-    fn come_back(self, remembers: bool) -> Return {
+    /// How far both clocks together come at most.
+    pub const SPAN: Duration = Duration::from_secs(
+        2 * (LIVED.as_secs() + DARK.as_secs() + LIMIT.as_secs() + COMING_BACK.as_secs()),
+    );
+
+    fn come_back(self, remembers: bool, tell: impl Fn(Duration)) -> Return {
         let mut swarm = Swarm::new(self.seed);
         for _ in 0..SERVERS {
             swarm.settle(Role::Server, None, Duration::ZERO, None);
         }
         swarm.plant(self.nodes);
-        swarm.run_for(LIVED);
+        swarm.run_for_telling(LIVED, &tell);
         let nodes: Vec<_> = swarm.honest().collect();
         let mut rng = chance::rng(self.seed, Subject::Fate, u64::MAX, 1);
         for id in &nodes {
@@ -89,14 +95,15 @@ impl Blackout {
                 false => swarm.begin_anew(*id, away),
             }
         }
-        swarm.run_for(DARK);
+        swarm.run_for_telling(DARK, &tell);
         let began = swarm.now();
         let enough = (nodes.len() * 95).div_ceil(100);
         let most_back = swarm.run_until(LIMIT, |swarm| {
+            tell(swarm.now().since(EPOCH));
             let back = nodes.iter().filter(|id| swarm.runs(**id));
             back.filter(|id| swarm.company(**id) >= WANTED).count() >= enough
         });
-        swarm.run_for(COMING_BACK); // for those still missing
+        swarm.run_for_telling(COMING_BACK, &tell); // for those still missing
         let mut by_second = BTreeMap::<u64, usize>::new();
         for at in swarm.visits().filter(|at| **at >= began) {
             *by_second.entry(at.since(EPOCH).as_secs()).or_default() += 1;

@@ -116,26 +116,27 @@ pub struct Churning {
 }
 
 impl Story {
-    /// Plays only how everybody gets into the swarm: what a machine bears with very many of them.
-    pub fn begin(self) -> Joining {
+    /// Plays only how everybody gets into the swarm: what a machine bears with very many of them. `tell` is
+    /// told now and then how far the clock has come.
+    pub fn begin(self, tell: impl Fn(Duration)) -> Joining {
         let mut swarm = Swarm::new(self.seed);
         swarm.plant(self.nodes);
-        join(&mut swarm, self.nodes)
+        join(&mut swarm, self.nodes, &tell)
     }
 
-    /// Plays it.
-    pub fn run(self) -> Figures {
+    /// Plays it. `tell` is told now and then how far the clock has come.
+    pub fn run(self, tell: impl Fn(Duration)) -> Figures {
         let mut swarm = Swarm::new(self.seed);
         swarm.plant(self.nodes);
-        let joining = join(&mut swarm, self.nodes);
-        swarm.run_for(SETTLING);
+        let joining = join(&mut swarm, self.nodes, &tell);
+        swarm.run_for_telling(SETTLING, &tell);
         let load_joining = swarm.take_loads();
-        swarm.run_for(MEASURED);
+        swarm.run_for_telling(MEASURED, &tell);
         let load_settled = swarm.take_loads();
         let connections = swarm.honest().map(|id| swarm.links(id) as u32).collect();
         let connections = Spread::of(connections);
         let hops = Hops::of(&swarm, self.nodes);
-        let churn = self.churn.then(|| churn(&mut swarm, self));
+        let churn = self.churn.then(|| churn(&mut swarm, self, &tell));
         Figures {
             nodes: self.nodes,
             seed: self.seed,
@@ -147,15 +148,30 @@ impl Story {
             churn,
         }
     }
+
+    /// How far the clock comes at most, if only the beginning is played or all of it.
+    pub fn span(self, only_begin: bool) -> Duration {
+        match (only_begin, self.churn) {
+            (true, _) => LIMIT,
+            (false, false) => LIMIT + SETTLING + MEASURED,
+            (false, true) => LIMIT + SETTLING + MEASURED + HOUR + AFTERWARDS,
+        }
+    }
 }
 
-fn join(swarm: &mut Swarm, nodes: usize) -> Joining {
+pub(super) fn join(swarm: &mut Swarm, nodes: usize, tell: impl Fn(Duration)) -> Joining {
     let here = |swarm: &Swarm| swarm.honest().count() == nodes;
     let whole = |swarm: &Swarm| here(swarm) && swarm.pieces().len() == 1;
-    let one_piece = swarm.run_until(LIMIT, whole);
+    let one_piece = swarm.run_until(LIMIT, |swarm| {
+        tell(swarm.now().since(EPOCH));
+        whole(swarm)
+    });
     let all = |swarm: &Swarm| swarm.honest().all(|id| swarm.effort(id).is_some());
     let left = LIMIT.saturating_sub(one_piece.unwrap_or(LIMIT));
-    let everybody = swarm.run_until(left, |swarm| here(swarm) && all(swarm));
+    let everybody = swarm.run_until(left, |swarm| {
+        tell(swarm.now().since(EPOCH));
+        here(swarm) && all(swarm)
+    });
     let efforts: Vec<_> = swarm.honest().filter_map(|id| swarm.effort(id)).collect();
     let last = efforts.iter().map(|effort| effort.at).max();
     let wanted = everybody.and(last).map(|last| last.since(EPOCH));
@@ -212,7 +228,7 @@ impl Hops {
 
 /// A random half goes, each at a random moment of the hour, and for each somebody new comes at
 /// another, who knows one of those alive then.
-fn churn(swarm: &mut Swarm, story: Story) -> Churning {
+pub(super) fn churn(swarm: &mut Swarm, story: Story, tell: impl Fn(Duration)) -> Churning {
     let mut rng = chance::rng(story.seed, Subject::Fate, u64::MAX, 0);
     let mut old: Vec<_> = swarm.honest().collect();
     rng.shuffle(&mut old);
@@ -230,6 +246,7 @@ fn churn(swarm: &mut Swarm, story: Story) -> Churning {
     for born in births {
         while look_at <= began + born {
             swarm.run_for(look_at.since(swarm.now()));
+            tell(look_at.since(EPOCH));
             look_at = look_at + LOOK_EVERY;
             apart_max = apart_max.max(swarm.apart().len());
         }

@@ -166,9 +166,13 @@ pub struct SimpleFigures {
 }
 
 impl Figures {
-    /// Runs an attack over the seeds 0 to `seeds`.
-    pub fn of(attack: Attack, seeds: u64) -> Self {
-        let outcomes = crate::parallel::map(0..seeds, |seed| Flood::new(seed, attack).run());
+    /// Runs an attack over the seeds 0 to `seeds`. `tell` is told of each that is done.
+    pub fn of(attack: Attack, seeds: u64, tell: impl Fn() + Sync) -> Self {
+        let outcomes = crate::parallel::map(0..seeds, |seed| {
+            let outcome = Flood::new(seed, attack).run();
+            tell();
+            outcome
+        });
         let mut sum = Outcome::default();
         for it in &outcomes {
             sum.proven += it.proven;

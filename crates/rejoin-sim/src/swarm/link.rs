@@ -166,8 +166,8 @@ impl Swarm {
         if let Some(visits) = self.servers.get_mut(&other) {
             visits.push(self.now);
         }
-        self.links_made += 1;
-        let number = self.links_made;
+        self.numbers.links += 1;
+        let number = self.numbers.links;
         let mesh = self.may_graft(dialler, other);
         let link = Link {
             number,

@@ -195,8 +195,8 @@ impl Swarm {
             ),
             Message::Ask(own) => {
                 self.count(id, Kind::Pex, load::question(own.is_some()));
-                self.asked += 1;
-                let question = QuestionId(self.asked);
+                self.numbers.questions += 1;
+                let question = QuestionId(self.numbers.questions);
                 let node = &mut self.nodes[id.index()];
                 node.questions.insert(question, (peer, link));
                 if !node.role.has_engine() {

@@ -89,9 +89,9 @@ impl Swarm {
     }
 
     fn invented(&mut self, count: usize) -> std::ops::Range<u32> {
-        let nth = self.strangers;
-        self.strangers += count as u32;
-        nth..self.strangers
+        let nth = self.numbers.strangers;
+        self.numbers.strangers += count as u32;
+        nth..self.numbers.strangers
     }
 
     /// Some of those that fit, drawn by lot.

@@ -12,7 +12,7 @@ fn the_living_half_suffices_and_servers_are_rarely_asked() {
         let took = sim.run_until(|sim| sim.connected() >= 5);
         assert!(took < secs(1), "took {took:?}");
     });
-    let figures = Figures::of(Setting::by_lot(0.5), affordable(100));
+    let figures = Figures::of(Setting::by_lot(0.5), affordable(100), || {});
     assert!(figures.bootstrapped < 0.3, "{figures:?}");
 }
 

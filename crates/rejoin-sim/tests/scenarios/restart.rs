@@ -54,7 +54,7 @@ fn with_nine_tenths_gone_as_peers_go_its_judgement_pays() {
 /// Compares medians.
 #[track_caller]
 fn check(setting: Setting, over_oracle_max: Option<f64>, over_blind_max: f64) {
-    let figures = Figures::of(setting, affordable(100));
+    let figures = Figures::of(setting, affordable(100), || {});
     let told = rejoin_sim::report::by_dead(std::slice::from_ref(&figures));
     let over_blind = figures.over_blind.p50.expect("everybody arrives");
     assert!(over_blind <= over_blind_max, "over blind:\n{told}");

@@ -5,7 +5,8 @@ use rejoin_sim::swarm::blackout::Blackout;
 
 #[test]
 fn a_network_that_comes_back_together_needs_its_servers_less_and_is_no_slower() {
-    let figures = Blackout { nodes: 60, seed: 1 }.run();
+    let blackout = Blackout { nodes: 60, seed: 1 };
+    let figures = blackout.run(|span| assert!(span <= Blackout::SPAN));
     let (rejoin, cold) = (figures.rejoin, figures.cold);
     assert!(rejoin.server_dials * 3 < cold.server_dials, "{figures:?}");
     let back = |ms: Option<u64>| ms.expect("it comes back");

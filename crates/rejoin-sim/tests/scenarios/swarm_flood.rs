@@ -16,7 +16,7 @@ fn a_flood_costs_no_friend_and_gains_no_more_connections_than_chance_would() {
 /// `slack` is what a single connection of all runs together may add to the share.
 #[track_caller]
 fn check(attack: Attack, slack: f64) {
-    let figures = Figures::of(attack, affordable(30));
+    let figures = Figures::of(attack, affordable(30), || {});
     assert!(figures.proven > 40 * figures.seeds, "{figures:?}");
     assert_eq!(figures.proven_lost, 0, "{figures:?}");
     let fair = figures.hostile_netgroup_share + slack;

@@ -13,7 +13,10 @@ fn nobody_is_isolated_while_half_are_replaced() {
             seed,
             churn: true,
         };
-        let churn = story.run().churn.unwrap();
+        let churn = story
+            .run(|span| assert!(span <= story.span(false)))
+            .churn
+            .unwrap();
         assert_eq!(churn.replaced, 40);
         assert_eq!((churn.isolated, churn.apart_max), (0, 0));
         assert!(churn.company_min >= 5, "{}", churn.company_min);

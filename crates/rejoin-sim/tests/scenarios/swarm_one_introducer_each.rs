@@ -85,7 +85,7 @@ fn the_figures_of_a_story_are_about_that_story() {
         seed: 1,
         churn: true,
     };
-    let figures = story.run();
+    let figures = story.run(|_| ());
     assert!(figures.joining.one_piece_ms.is_some() && figures.joining.wanted_ms.is_some());
     assert_eq!(figures.joining.isolated, 0);
     assert_eq!(figures.load_settled.len(), 5);
