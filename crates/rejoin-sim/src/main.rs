@@ -9,7 +9,7 @@ use rejoin_sim::{
     restart::{LIMIT, Table, WANTED},
     swarm::{
         self, Story,
-        blackout::Blackout,
+        blackout::{self, Blackout},
         flood::{self, Attack},
     },
     tune,
@@ -32,7 +32,7 @@ usage: rejoin-sim restart [--seeds N] [--seed N] [CROWD] [--json] [--plot FILE]
        rejoin-sim introducer [--nodes N] [--seed N] --json
        rejoin-sim flood [--seeds N] [--attack WHO] [--json]
 
-  --seeds N      how many restarts per setting, how many floods (1000), swarms per value (4)
+  --seeds N      how many restarts per setting, how many floods (1000), swarms per value (1)
   --attack WHO   peer, prefix, liars, or all at once (all); without --json each is shown
   --json         figures for programs
   --plot FILE    draws them into this SVG file, too
@@ -169,10 +169,7 @@ fn restart(wish: &Wish) -> Result<String, lexopt::Error> {
     let table = Table::of(seeds, wish.crowd(), || bar.inc(1));
     bar.finish_and_clear();
     draw(wish, || plot::restarts(&table))?;
-    Ok(match wish.json {
-        true => json(&table),
-        false => report::by_absence(&table),
-    })
+    Ok(shown(wish, &table, report::by_absence))
 }
 
 /// Draws into the file that was named, if any was.
@@ -190,22 +187,17 @@ fn tune(wish: &Wish) -> String {
     let bar = bar(tune::values() as u64, "values");
     let rows = tune::rows(&seeds, wish.crowd(), || bar.inc(1));
     bar.finish_and_clear();
-    match wish.json {
-        true => json(&rows),
-        false => tune::table(&rows, seeds.count()),
-    }
+    shown(wish, &rows, |rows| tune::table(rows, seeds.count()))
 }
 
 fn tune_swarm(wish: &Wish) -> String {
-    let seeds = wish.seeds(wish.seeds.unwrap_or(4));
+    let seeds = wish.seeds(wish.seeds.unwrap_or(1));
     let nodes = wish.nodes.unwrap_or(200);
     let bar = bar(swarm::tune::swarms(&seeds), "swarms");
     let rows = swarm::tune::rows(&seeds, nodes, || bar.inc(1));
     bar.finish_and_clear();
-    match wish.json {
-        true => json(&rows),
-        false => swarm::tune::table(&rows, seeds.count(), nodes),
-    }
+    let many = seeds.count();
+    shown(wish, &rows, |rows| swarm::tune::table(rows, many, nodes))
 }
 
 /// Shows how far we are, where somebody is watching.
@@ -230,18 +222,11 @@ fn dead(wish: &Wish) -> String {
     let bar = bar(wish.many() * Setting::ALL.len() as u64, "restarts");
     let all = Setting::ALL.map(|setting| Figures::of(setting, wish.many(), || bar.inc(1)));
     bar.finish_and_clear();
-    match wish.json {
-        true => json(&all),
-        false => report::by_dead(&all),
-    }
+    shown(wish, &all, |all| report::by_dead(all))
 }
 
 fn swarm(wish: &Wish) -> String {
-    let figures = lived(wish);
-    match wish.json {
-        true => json(&figures),
-        false => figures.table(),
-    }
+    shown(wish, &lived(wish), swarm::Figures::table)
 }
 
 /// What a whole story comes to.
@@ -258,10 +243,7 @@ fn join(wish: &Wish) -> String {
     let clock = clock(story.span(true));
     let joining = story.begin(hand(&clock));
     clock.finish_and_clear();
-    match wish.json {
-        true => json(&joining),
-        false => joining.sentence(wish.nodes()),
-    }
+    shown(wish, &joining, |joining| joining.sentence(wish.nodes()))
 }
 
 fn blackout(wish: &Wish) -> String {
@@ -272,10 +254,7 @@ fn blackout(wish: &Wish) -> String {
     let clock = clock(Blackout::SPAN);
     let figures = blackout.run(hand(&clock));
     clock.finish_and_clear();
-    match wish.json {
-        true => json(&figures),
-        false => figures.table(),
-    }
+    shown(wish, &figures, blackout::Figures::table)
 }
 
 fn introducer(wish: &Wish) -> String {
@@ -302,6 +281,14 @@ fn story(wish: &Wish) -> Story {
         nodes: wish.nodes(),
         seed: wish.seed,
         churn: wish.churn,
+    }
+}
+
+/// For programs or for people, as wished.
+fn shown<T: Serialize>(wish: &Wish, figures: &T, table: impl FnOnce(&T) -> String) -> String {
+    match wish.json {
+        true => json(figures),
+        false => table(figures),
     }
 }
 
