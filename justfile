@@ -31,6 +31,10 @@ torture *args:
 bench:
     cargo bench -p rejoin-core -p rejoin-store
 
+# The same work on Rejoin and on other stores of peers, in a workspace of its own; `--max-n 10000` for a short form
+rivals *args:
+    cargo run --release --manifest-path bench/Cargo.toml -- {{args}}
+
 # Every fuzz target for so many seconds; needs nightly and `cargo install --locked cargo-fuzz`
 fuzz seconds="60":
     cargo +nightly fuzz build

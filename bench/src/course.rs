@@ -1,0 +1,184 @@
+//! What each system goes through, in a process and a folder of its own.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    peers::{self, Peer, peer},
+    systems::{Kind, System},
+};
+
+/// What it took. What a system cannot do is `None`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// Which system.
+    pub system: String,
+    /// How many peers it held.
+    pub n: usize,
+    /// One peer more, on average over all.
+    pub insert_us: Option<f64>,
+    /// One dial more of a peer it knows.
+    pub update_us: Option<f64>,
+    /// The best five.
+    pub best5_us: Option<f64>,
+    /// The best twenty.
+    pub best20_us: Option<f64>,
+    /// One dial more, and safe on the disk.
+    pub save_one_ms: Option<f64>,
+    /// All of them safe on the disk for the first time.
+    pub save_all_ms: Option<f64>,
+    /// From nothing in memory to the best twenty.
+    pub reopen_first_ms: Option<f64>,
+    /// All its files.
+    pub disk_bytes_per_peer: Option<f64>,
+    /// What its process has grown by.
+    pub memory_bytes_per_peer: Option<f64>,
+}
+
+/// Peers handed over at a time.
+const BATCH: usize = 1_000;
+
+/// Dials that count.
+const UPDATES: u64 = 10_000;
+
+/// The same is done again for so long, and so often at least and at most; the median counts.
+const AGAIN_FOR: Duration = Duration::from_millis(300);
+const AGAIN_MIN: usize = 5;
+const AGAIN_MAX: usize = 1_000;
+
+impl Row {
+    /// Sends one system along it.
+    pub fn of(kind: &Kind, n: usize, folder: &Path) -> Self {
+        let before = resident_bytes();
+        let mut system = (kind.open)(folder, n);
+        let insert = insert(&mut *system, n);
+        let memory = resident_bytes().zip(before);
+        let memory = memory.map(|(after, before)| after.saturating_sub(before));
+
+        let save_all = timed(|| system.save());
+        let known: Vec<_> = peers::some(UPDATES, n as u64).collect();
+        let update = update(&mut *system, &known);
+        system.save();
+        let mut best = |k| {
+            let named =
+                |system: &mut dyn System| system.best(k).map(|got| assert_eq!(got, k.min(n)));
+            again(|| named(&mut *system))
+        };
+        let (best5, best20) = (best(5), best(20));
+        let mut dialled = known.iter().cycle();
+        let save_one = again(|| {
+            system.update(dialled.next()?)?;
+            system.save()
+        });
+        drop(system);
+        let saved = save_all.is_some();
+        let disk = saved.then(|| bytes_of(folder));
+        let reopen = saved.then(|| {
+            again(|| {
+                let mut system = (kind.open)(folder, n);
+                system.best(20).map(|got| assert_eq!(got, 20.min(n)))
+            })
+        });
+        let per_peer = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / n as f64);
+        let us = |span: Option<Duration>| span.map(|span| span.as_secs_f64() * 1e6);
+        let ms = |span: Option<Duration>| span.map(|span| span.as_secs_f64() * 1e3);
+        Self {
+            system: kind.name.into(),
+            n,
+            insert_us: us(Some(insert)),
+            update_us: us(update),
+            best5_us: us(best5),
+            best20_us: us(best20),
+            save_one_ms: ms(save_one),
+            save_all_ms: ms(save_all),
+            reopen_first_ms: ms(reopen.flatten()),
+            disk_bytes_per_peer: per_peer(disk),
+            memory_bytes_per_peer: per_peer(memory),
+        }
+    }
+
+    /// The medians of several runs of the same, figure by figure.
+    pub fn median(runs: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> Option<f64>| {
+            let mut all: Vec<f64> = runs.iter().filter_map(figure).collect();
+            all.sort_by(f64::total_cmp);
+            all.get(all.len() / 2).copied()
+        };
+        Self {
+            system: runs[0].system.clone(),
+            n: runs[0].n,
+            insert_us: of(|row| row.insert_us),
+            update_us: of(|row| row.update_us),
+            best5_us: of(|row| row.best5_us),
+            best20_us: of(|row| row.best20_us),
+            save_one_ms: of(|row| row.save_one_ms),
+            save_all_ms: of(|row| row.save_all_ms),
+            reopen_first_ms: of(|row| row.reopen_first_ms),
+            disk_bytes_per_peer: of(|row| row.disk_bytes_per_peer),
+            memory_bytes_per_peer: of(|row| row.memory_bytes_per_peer),
+        }
+    }
+}
+
+/// Only what the system does counts, not the making of the peers.
+fn insert(system: &mut dyn System, n: usize) -> Duration {
+    let mut took = Duration::ZERO;
+    for first in (0..n).step_by(BATCH) {
+        let batch: Vec<Peer> = (first..n.min(first + BATCH))
+            .map(|n| peer(n as u64))
+            .collect();
+        let began = Instant::now();
+        system.insert(&batch);
+        took += began.elapsed();
+    }
+    took / n as u32
+}
+
+fn update(system: &mut dyn System, known: &[Peer]) -> Option<Duration> {
+    let began = Instant::now();
+    for peer in known {
+        system.update(peer)?;
+    }
+    Some(began.elapsed() / known.len() as u32)
+}
+
+fn timed(work: impl FnOnce() -> Option<()>) -> Option<Duration> {
+    let began = Instant::now();
+    work()?;
+    Some(began.elapsed())
+}
+
+/// The median of doing it again and again.
+fn again(mut work: impl FnMut() -> Option<()>) -> Option<Duration> {
+    let began = Instant::now();
+    let mut took = Vec::new();
+    while took.len() < AGAIN_MIN || (began.elapsed() < AGAIN_FOR && took.len() < AGAIN_MAX) {
+        took.push(timed(&mut work)?);
+    }
+    took.sort();
+    took.get(took.len() / 2).copied()
+}
+
+fn bytes_of(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).expect("our own folder");
+    let bytes = files.map(|file| {
+        file.and_then(|file| file.metadata())
+            .map_or(0, |it| it.len())
+    });
+    bytes.sum()
+}
+
+/// What of this process lies in memory, where the system says so.
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kib * 1024)
+}

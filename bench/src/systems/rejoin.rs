@@ -1,0 +1,119 @@
+//! Rejoin: the engine with its memory, and the SQLite store beneath it.
+
+use std::path::Path;
+
+use rejoin_core::{
+    Address, Changes, Config, Connected, ConnectionKind, Direction, Engine, Input, Output, PeerKey,
+    Snapshot, Time, retention::Rule,
+};
+use rejoin_store::PeerStore;
+
+use super::System;
+use crate::peers::Peer;
+
+pub struct Rejoin {
+    engine: Engine,
+    store: Box<dyn PeerStore + Send>,
+    now: Time,
+    /// Handed out and not saved yet; the engine waits for the answer before it hands out more.
+    commit: Option<Changes>,
+}
+
+/// Some day in 2026.
+const BEGIN: Time = Time::from_millis(1_790_000_000_000);
+
+/// What a start reads before its first dial.
+const FIRST: usize = 200;
+
+impl Rejoin {
+    pub fn open(folder: &Path) -> Self {
+        let url = format!("sqlite:{}", folder.join("peers.db").display());
+        let mut store = rejoin_store::open(&url, BEGIN).expect("a store").store;
+        let snapshot = Snapshot {
+            memory: store.memory().expect("a sound store"),
+            peers: store.best(FIRST).expect("a sound store"),
+        };
+        // Whoever keeps so many has a use for them, and does not dial.
+        let config = Config {
+            target: 1,
+            low_water: 1,
+            retention: vec![Rule::ProvenCap(usize::MAX)],
+            peers_max: usize::MAX,
+            ..Config::default()
+        };
+        let mut rejoin = Self {
+            engine: Engine::new(config, snapshot, BEGIN, 1),
+            store,
+            now: BEGIN,
+            commit: None,
+        };
+        rejoin.meet(
+            &key(&[0xff; 32]),
+            "/ip4/9.9.9.9/tcp/4001".parse().expect("an address"),
+        );
+        rejoin
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.engine.handle_input(self.now, input);
+        while let Some(output) = self.engine.poll_output() {
+            if let Output::Commit(changes) = output {
+                self.commit = Some(changes);
+            }
+        }
+    }
+
+    /// Until a commit is due again.
+    fn wait(&mut self) {
+        self.now = self.now + Config::default().save_every;
+        self.tell(Input::Tick);
+    }
+
+    fn meet(&mut self, peer: &PeerKey, address: Address) {
+        let met = Input::Connected(Connected {
+            peer: peer.clone(),
+            address,
+            direction: Direction::Inbound,
+            kind: ConnectionKind::Direct,
+            failures: Vec::new(),
+        });
+        self.tell(met);
+    }
+
+    fn part(&mut self, peer: PeerKey) {
+        self.tell(Input::Disconnected { peer });
+    }
+}
+
+fn key(id: &[u8; 32]) -> PeerKey {
+    PeerKey::new(id).expect("short enough")
+}
+
+impl System for Rejoin {
+    fn insert(&mut self, peers: &[Peer]) {
+        for peer in peers {
+            self.update(peer);
+        }
+    }
+
+    fn update(&mut self, peer: &Peer) -> Option<()> {
+        let key = key(&peer.id);
+        self.meet(&key, Address::from(peer.addresses[0]));
+        self.part(key);
+        Some(())
+    }
+
+    fn best(&mut self, k: usize) -> Option<usize> {
+        Some(self.engine.best(k).len())
+    }
+
+    fn save(&mut self) -> Option<()> {
+        self.wait();
+        while let Some(changes) = self.commit.take() {
+            self.store.commit(&changes, self.now).expect("room");
+            self.tell(Input::Committed { ok: true });
+            self.wait();
+        }
+        Some(())
+    }
+}
