@@ -325,8 +325,8 @@ impl Default for ExchangeConfig {
             refresh: MINUTE * 10, // hearsay ages by the hour; `tune --swarm`: half to three times do alike
             enough: 256,          // a quarter of the hearsay pool: thirty times what we connect to
             asked_every: MINUTE,  // who asks more often wants to map us
-            // Twenty records a minute are 200 bytes a second per neighbour. `tune --swarm`: among 200 nodes half
-            // as often does as well.
+            // Twenty records a minute are 200 bytes a second per neighbour. `tune --swarm`: half
+            // as often would do as well, for a quarter fewer bytes among 1,000 nodes.
             gossip_every: MINUTE,
             gossip_first: Duration::from_secs(3), // by then a newcomer has met several
             gossip_max: 20,                       // Kademlia's k
