@@ -184,7 +184,7 @@ fn draw(wish: &Wish, plot: impl FnOnce() -> Result<String, String>) -> Result<()
 
 fn tune(wish: &Wish) -> String {
     let seeds = wish.seeds(wish.many());
-    let bar = bar(tune::values() as u64, "values");
+    let bar = bar(tune::measurements(&tune::KNOBS), "values");
     let rows = tune::rows(&seeds, wish.crowd(), || bar.inc(1));
     bar.finish_and_clear();
     shown(wish, &rows, |rows| tune::table(rows, seeds.count()))
@@ -193,7 +193,7 @@ fn tune(wish: &Wish) -> String {
 fn tune_swarm(wish: &Wish) -> String {
     let seeds = wish.seeds(wish.seeds.unwrap_or(1));
     let nodes = wish.nodes.unwrap_or(200);
-    let bar = bar(swarm::tune::swarms(&seeds), "swarms");
+    let bar = bar(tune::measurements(swarm::tune::KNOBS), "values");
     let rows = swarm::tune::rows(&seeds, nodes, || bar.inc(1));
     bar.finish_and_clear();
     let many = seeds.count();

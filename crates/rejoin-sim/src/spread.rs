@@ -39,6 +39,12 @@ impl Spread {
             p99_ms: rank(99),
         }
     }
+
+    /// The first two.
+    pub(crate) fn in_short(self) -> String {
+        let show = |ms: Option<u64>| ms.map_or("never".into(), |ms| ms.to_string());
+        format!("{}/{}", show(self.p50_ms), show(self.p95_ms))
+    }
 }
 
 #[cfg(test)]

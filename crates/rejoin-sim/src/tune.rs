@@ -25,28 +25,92 @@ pub struct Knob {
     pub(crate) values: &'static [u64],
 }
 
-/// One value of one of them.
-pub(crate) struct Trial {
-    pub(crate) knob: &'static str,
-    pub(crate) value: u64,
-    pub(crate) config: Config,
+impl Knob {
+    /// All defaults but this one.
+    fn turned(&self, value: u64) -> Config {
+        let mut config = Config::default();
+        (self.turn)(&mut config, value);
+        config
+    }
 }
 
-/// Every value of every knob.
-pub(crate) fn trials(knobs: &[Knob]) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for knob in knobs {
-        for value in knob.values {
-            let mut config = Config::default();
-            (knob.turn)(&mut config, *value);
-            trials.push(Trial {
-                knob: knob.name,
-                value: *value,
-                config,
-            });
+/// What came of one value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row<M> {
+    /// Which default.
+    pub knob: &'static str,
+    /// What it was; spans in milliseconds.
+    pub value: u64,
+    /// Whether that is the default.
+    pub default: bool,
+    /// How it went with that.
+    #[serde(flatten)]
+    pub measured: M,
+}
+
+/// Measures every value of every knob; what all defaults come to once for all of them.
+pub(crate) fn turn_all<M: Clone + Send>(
+    knobs: &[Knob],
+    measure: impl Fn(&Config) -> M + Sync,
+) -> Vec<Row<M>> {
+    let usual = Config::default();
+    let values = knobs
+        .iter()
+        .flat_map(|knob| knob.values.iter().map(move |value| (knob, *value)));
+    let trials: Vec<_> = values
+        .map(|(knob, value)| (knob.name, value, knob.turned(value)))
+        .collect();
+    let mut configs = vec![&usual];
+    configs.extend(
+        trials
+            .iter()
+            .map(|(_, _, config)| config)
+            .filter(|it| **it != usual),
+    );
+    let mut measured = parallel::map(0..configs.len() as u64, |nth| {
+        measure(configs[nth as usize])
+    })
+    .into_iter();
+    let as_usual = measured.next().expect("the first");
+    let row = |(knob, value, config): &(&'static str, u64, Config)| {
+        let default = *config == usual;
+        let measured = match default {
+            true => as_usual.clone(),
+            false => measured.next().expect("one for each"),
+        };
+        Row {
+            knob,
+            value: *value,
+            default,
+            measured,
         }
+    };
+    trials.iter().map(row).collect()
+}
+
+/// How often that measures.
+pub fn measurements(knobs: &[Knob]) -> u64 {
+    let values = knobs.iter().map(|knob| knob.values.len() - 1); // one is the default
+    1 + values.sum::<usize>() as u64
+}
+
+/// The rows below the name of their knob and the heads of their columns.
+pub(crate) fn below_their_knobs<M>(
+    rows: &[Row<M>],
+    heads: &str,
+    cells: impl Fn(&M) -> String,
+) -> String {
+    let mut text = String::new();
+    let mut before = "";
+    for row in rows {
+        if row.knob != before {
+            before = row.knob;
+            text += &format!("\n{before:<22}{heads}\n");
+        }
+        let mark = if row.default { "*" } else { " " };
+        text += &format!("{:>20} {mark}{}\n", row.value, cells(&row.measured));
     }
-    trials
+    text
 }
 
 pub(crate) fn ms(value: u64) -> Duration {
@@ -112,20 +176,6 @@ pub const KNOBS: [Knob; 11] = [
     },
 ];
 
-/// What came of one value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// Which default.
-    pub knob: &'static str,
-    /// What it was; spans in milliseconds.
-    pub value: u64,
-    /// Whether that is the default.
-    pub default: bool,
-    /// How restarts went with it.
-    #[serde(flatten)]
-    pub measured: Measured,
-}
-
 /// How restarts went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {
@@ -137,41 +187,26 @@ pub struct Measured {
     pub bootstrap_dials: f64,
 }
 
-/// Turns every knob. `tell` is told of each value that is done.
-pub fn rows(seeds: &Range<u64>, crowd: Crowd, tell: impl Fn()) -> Vec<Row> {
-    let usual = measure(&Config::default(), seeds, crowd); // one for all knobs
-    let row = |trial: Trial| {
-        let default = trial.config == Config::default();
-        let measured = match default {
-            true => usual.clone(),
-            false => measure(&trial.config, seeds, crowd),
-        };
+/// Turns every knob. `tell` is told of each measurement that is done.
+pub fn rows(seeds: &Range<u64>, crowd: Crowd, tell: impl Fn() + Sync) -> Vec<Row<Measured>> {
+    turn_all(&KNOBS, |config| {
+        let measured = measure(config, seeds, crowd);
         tell();
-        Row {
-            knob: trial.knob,
-            value: trial.value,
-            default,
-            measured,
-        }
-    };
-    trials(&KNOBS).into_iter().map(row).collect()
-}
-
-/// How many values there are.
-pub fn values() -> usize {
-    trials(&KNOBS).len()
+        measured
+    })
 }
 
 fn measure(config: &Config, seeds: &Range<u64>, crowd: Crowd) -> Measured {
     let (mut took, mut dials, mut bootstrap_dials) = (Vec::new(), 0, 0);
     for absence in Absence::ALL {
-        let restarts = parallel::map(seeds.clone(), |seed| {
+        let restart = |seed| {
             let mut sim = Scene::after(absence, seed, crowd).sim(SimConfig {
                 engine: config.clone(),
                 ..SimConfig::default()
             });
             (time_to_wanted(&mut sim), sim.dials_made())
-        });
+        };
+        let restarts: Vec<_> = seeds.clone().map(restart).collect();
         for (_, (all, to_servers)) in &restarts {
             dials += all;
             bootstrap_dials += to_servers;
@@ -189,51 +224,36 @@ fn measure(config: &Config, seeds: &Range<u64>, crowd: Crowd) -> Measured {
 }
 
 /// As a table for people.
-pub fn table(rows: &[Row], seeds: usize) -> String {
-    let mut text = format!(
+pub fn table(rows: &[Row<Measured>], seeds: usize) -> String {
+    let absences = Absence::ALL.map(|absence| format!("{:>9}", absence.to_string()));
+    let heads = absences.concat() + "    dials  servers";
+    let cells = |it: &Measured| {
+        let took = it.took.iter().map(|took| format!("{:>9}", took.in_short()));
+        let took: String = took.collect();
+        format!("{took}{:>9.1}{:>9.2}", it.dials, it.bootstrap_dials)
+    };
+    format!(
         "Time to {} connections in ms, p50/p95 of {seeds} seeds after each absence; dials, and dials of\n\
-         bootstrap servers, on average. The default is marked.\n",
-        restart::WANTED
-    );
-    let mut before = "";
-    for row in rows {
-        if row.knob != before {
-            before = row.knob;
-            text += &format!("\n{before:<22}");
-            for absence in Absence::ALL {
-                text += &format!("{:>9}", absence.to_string());
-            }
-            text += "    dials  servers\n";
-        }
-        let mark = if row.default { "*" } else { " " };
-        text += &format!("{:>20} {mark}", row.value);
-        for took in &row.measured.took {
-            let show = |ms: Option<u64>| ms.map_or("never".into(), |ms| ms.to_string());
-            text += &format!(
-                "{:>9}",
-                format!("{}/{}", show(took.p50_ms), show(took.p95_ms))
-            );
-        }
-        text += &format!(
-            "{:>9.1}{:>9.2}\n",
-            row.measured.dials, row.measured.bootstrap_dials
-        );
-    }
-    text
+         bootstrap servers, on average. The default is marked.\n{}",
+        restart::WANTED,
+        below_their_knobs(rows, &heads, cells)
+    )
 }
 
 #[cfg(test)]
 #[track_caller]
 pub(crate) fn check_defaults(knobs: &[Knob]) {
     for knob in knobs {
-        let trials = trials(std::slice::from_ref(knob));
-        let defaults = trials.iter().filter(|it| it.config == Config::default());
-        assert_eq!(defaults.count(), 1, "{}", knob.name);
+        let usual = |value: &&u64| knob.turned(**value) == Config::default();
+        let defaults = knob.values.iter().filter(usual).count();
+        assert_eq!(defaults, 1, "{}", knob.name);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
     use super::*;
 
     #[test]
@@ -243,8 +263,13 @@ mod tests {
 
     #[test]
     fn a_knob_that_is_turned_changes_something() {
-        let rows = rows(&(0..3), Crowd::default(), || {});
-        assert_eq!(rows.len(), values());
+        let measured = AtomicU64::new(0);
+        let rows = rows(&(0..3), Crowd::default(), || {
+            measured.fetch_add(1, Relaxed);
+        });
+        assert_eq!(measured.into_inner(), measurements(&KNOBS));
+        let values = KNOBS.iter().map(|knob| knob.values.len());
+        assert_eq!(rows.len(), values.sum::<usize>());
         let of = |knob: &str, value| {
             let row = rows
                 .iter()

@@ -10,9 +10,8 @@ use serde::Serialize;
 
 use super::{NodeId, Story, Swarm, experiment};
 use crate::{
-    parallel,
     spread::{Spread, millis},
-    tune::{Knob, ms, trials},
+    tune::{self, Knob, Row, ms},
 };
 
 /// All that are tried. Spans are in milliseconds.
@@ -105,20 +104,6 @@ const ONE_IN: usize = 5;
 /// For so long; and it is watched for so long afterwards.
 const AWAY: Duration = Duration::from_secs(60);
 
-/// What came of one value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// Which default.
-    pub knob: &'static str,
-    /// What it was; spans in milliseconds.
-    pub value: u64,
-    /// Whether that is the default.
-    pub default: bool,
-    /// How the swarms went with it.
-    #[serde(flatten)]
-    pub measured: Measured,
-}
-
 /// How some swarms went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {
@@ -143,29 +128,14 @@ struct Lived {
     bytes_per_node_min: f64,
 }
 
-/// Turns every knob, in swarms of so many nodes. `tell` is told of each swarm that is done.
-pub fn rows(seeds: &Range<u64>, nodes: usize, tell: impl Fn() + Sync) -> Vec<Row> {
-    let trials = trials(KNOBS);
-    let each = seeds.end.saturating_sub(seeds.start);
-    let lived = parallel::map(0..each * trials.len() as u64, |nth| {
-        let trial = &trials[(nth / each) as usize];
-        let lived = live(trial.config.clone(), nodes, seeds.start + nth % each);
+/// Turns every knob, in swarms of so many nodes. `tell` is told of each measurement that is done.
+pub fn rows(seeds: &Range<u64>, nodes: usize, tell: impl Fn() + Sync) -> Vec<Row<Measured>> {
+    tune::turn_all(KNOBS, |config| {
+        let lived = seeds.clone().map(|seed| live(config.clone(), nodes, seed));
+        let measured = Measured::of(&lived.collect::<Vec<_>>());
         tell();
-        lived
-    });
-    let rows = trials.iter().zip(lived.chunks(each.max(1) as usize));
-    rows.map(|(trial, lived)| Row {
-        knob: trial.knob,
-        value: trial.value,
-        default: trial.config == Config::default(),
-        measured: Measured::of(lived),
+        measured
     })
-    .collect()
-}
-
-/// How many swarms that takes.
-pub fn swarms(seeds: &Range<u64>) -> u64 {
-    seeds.end.saturating_sub(seeds.start) * trials(KNOBS).len() as u64
 }
 
 fn live(config: Config, nodes: usize, seed: u64) -> Lived {
@@ -226,38 +196,27 @@ impl Measured {
 }
 
 /// As a table for people.
-pub fn table(rows: &[Row], seeds: usize, nodes: usize) -> String {
-    let mut text = format!(
-        "{seeds} swarms of {nodes} nodes, of which half are replaced within an hour. Time to five connections\n\
-         in ms, p50/p95, of who came new and of who was away for a minute; the share of time with fewer; the\n\
-         share of the remembered that live; bytes of a node in a minute. The default is marked.\n"
+pub fn table(rows: &[Row<Measured>], seeds: usize, nodes: usize) -> String {
+    let heads = format!(
+        "{:>12}{:>12}{:>10}{:>8}{:>9}",
+        "new", "back", "few", "alive", "bytes"
     );
-    let mut before = "";
-    for row in rows {
-        if row.knob != before {
-            before = row.knob;
-            text += &format!(
-                "\n{before:<22}{:>12}{:>12}{:>10}{:>8}{:>9}\n",
-                "new", "back", "few", "alive", "bytes"
-            );
-        }
-        let mark = if row.default { "*" } else { " " };
-        let it = &row.measured;
-        let show = |spread: Spread| {
-            let ms = |ms: Option<u64>| ms.map_or("never".into(), |ms| ms.to_string());
-            format!("{}/{}", ms(spread.p50_ms), ms(spread.p95_ms))
-        };
-        text += &format!(
-            "{:>20} {mark}{:>12}{:>12}{:>8.3} %{:>6.1} %{:>9.0}\n",
-            row.value,
-            show(it.newcomers),
-            show(it.back),
+    let cells = |it: &Measured| {
+        format!(
+            "{:>12}{:>12}{:>8.3} %{:>6.1} %{:>9.0}",
+            it.newcomers.in_short(),
+            it.back.in_short(),
             it.few_share * 100.0,
             it.alive_share * 100.0,
             it.bytes_per_node_min
-        );
-    }
-    text
+        )
+    };
+    format!(
+        "{seeds} swarms of {nodes} nodes, of which half are replaced within an hour. Time to five connections\n\
+         in ms, p50/p95, of who came new and of who was away for a minute; the share of time with fewer; the\n\
+         share of the remembered that live; bytes of a node in a minute. The default is marked.\n{}",
+        tune::below_their_knobs(rows, &heads, cells)
+    )
 }
 
 #[cfg(test)]
@@ -266,7 +225,7 @@ mod tests {
 
     #[test]
     fn of_each_knob_one_value_is_the_default() {
-        crate::tune::check_defaults(KNOBS);
+        tune::check_defaults(KNOBS);
     }
 
     #[test]
