@@ -4,7 +4,7 @@
 //! change is noted for saving. How one record keeps its addresses stands in `addresses`, which hosts
 //! rest in `hosts`; *when* something changes is decided elsewhere.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use fastrand::Rng;
 
@@ -13,7 +13,6 @@ use crate::{
     addresses,
     backoff::Backoff,
     changes::{Changes, Counts, PeerDelta},
-    choose::{self, Choice},
     config::Config,
     decay::{self, Decayed, Penalty},
     hosts,
@@ -26,9 +25,9 @@ use crate::{
     placement::{Placement, Slot, Teller},
     reach::Reach,
     record::{ADDRESSES_MAX, ConnectionKind, Control, PROTOCOLS_MAX, PeerRecord, Place, Pool},
+    records::{Entry, Records},
     reputation::{self, Judgement},
     retention::{self, Fate, PruneReport},
-    score,
     signed::SignedPeer,
     source::Source,
     survival::SurvivalCounts,
@@ -40,17 +39,10 @@ use crate::{
 /// Everybody we remember.
 #[derive(Clone, Debug)]
 pub struct Book {
-    entries: BTreeMap<PeerKey, Entry>,
+    records: Records,
     placement: Placement,
     memory: Memory,
     unsaved: Unsaved,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    record: PeerRecord,
-    /// Where it sits among the hearsay, if it does.
-    slot: Option<Slot>,
 }
 
 /// How a connection came about, as far as the record cares.
@@ -70,28 +62,20 @@ impl Book {
     /// An empty book, or the continuation of `memory`. Returns how many of its values made no
     /// sense and were put right.
     pub fn new(memory: Option<Memory>, now: Time, config: &Config, rng: &mut Rng) -> (Self, usize) {
-        let mut unsaved = Unsaved::default();
-        let mut repaired = 0;
-        let memory = match memory {
-            Some(mut memory) => {
-                repaired = memory.sanitise(now, config);
-                if memory.secret == Secret::default() {
-                    // Lost with a damaged file: everybody knows sixteen zeros.
-                    memory.secret = std::array::from_fn(|_| rng.u8(..));
-                    unsaved.touch_memory(now);
-                }
-                memory
-            }
-            None => {
-                unsaved.touch_memory(now);
-                Memory {
-                    secret: std::array::from_fn(|_| rng.u8(..)),
-                    ..Memory::default()
-                }
-            }
-        };
+        let is_new = memory.is_none();
+        let mut memory = memory.unwrap_or_default();
+        let repaired = memory.sanitise(now, config);
+        // None yet, or lost with a damaged file: everybody knows sixteen zeros.
+        let has_no_secret = memory.secret == Secret::default();
+        if has_no_secret {
+            memory.secret = std::array::from_fn(|_| rng.u8(..));
+        }
+        let mut unsaved = Unsaved::new(memory.secret);
+        if is_new || has_no_secret {
+            unsaved.touch_memory(now);
+        }
         let book = Self {
-            entries: BTreeMap::new(),
+            records: Records::new(memory.secret),
             placement: Placement::new(memory.secret, config),
             memory,
             unsaved,
@@ -101,33 +85,51 @@ impl Book {
 
     /// One record.
     pub fn get(&self, key: &PeerKey) -> Option<&PeerRecord> {
-        self.entries.get(key).map(|entry| &entry.record)
+        self.records.get(key).map(|entry| &entry.record)
     }
 
-    /// All records, in order of key.
+    /// All records, in no order that means anything; the same after the same inputs.
     pub fn iter(&self) -> impl Iterator<Item = &PeerRecord> {
-        self.entries.values().map(|entry| &entry.record)
+        self.records.iter()
     }
 
-    /// The `k` proven peers of the highest rank, the best first.
-    pub fn best(&self, k: usize) -> Vec<&PeerRecord> {
-        let proven = self.iter().filter(|record| record.pool() == Pool::Proven);
-        let ranked = proven.map(|record| Choice {
-            worth: score::rank(record),
-            record,
+    /// The proven, the highest rank first, one found at a time.
+    pub fn best_first(&self) -> impl Iterator<Item = &PeerRecord> {
+        self.records.best_first()
+    }
+
+    /// Anchors, and whom the user pinned or seeks, in order of key.
+    pub fn singled_out(&self) -> impl Iterator<Item = &PeerRecord> {
+        self.records.singled_out()
+    }
+
+    /// Whom the queue looks at: everybody, or, where there are more than so many, the best of the proven
+    /// of whom so many need not rest at `now`, the hearsay, and who is singled out.
+    pub fn considered(&self, now: Time, most: usize) -> Vec<&PeerRecord> {
+        if self.len() <= most {
+            return self.iter().collect();
+        }
+        let mut free = 0;
+        let best = self.best_first().take_while(|record| {
+            let room = free < most;
+            free += usize::from(record.control.backoff_until <= Some(now));
+            room
         });
-        let best = choose::highest(ranked, k).into_iter();
-        best.map(|choice| choice.record).collect()
+        let heard = self.placement.seated().filter_map(|key| self.get(key));
+        let mut considered: Vec<_> = best.chain(heard).chain(self.singled_out()).collect();
+        considered.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        considered.dedup_by(|a, b| a.key == b.key);
+        considered
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.records.len()
     }
 
     /// How many there are in a pool.
     pub fn count(&self, pool: Pool) -> usize {
-        self.iter().filter(|record| record.pool() == pool).count()
+        self.records.count(pool)
     }
 
     /// What is remembered beside the peers.
@@ -143,12 +145,12 @@ impl Book {
     /// Begins a commit if one is due; see [`Unsaved::begin`].
     pub fn begin_commit(&mut self, now: Time, hurry: bool, config: &Config) -> Option<Changes> {
         let Self {
-            entries,
+            records,
             memory,
             unsaved,
             ..
         } = self;
-        let record = |key: &PeerKey| entries.get(key).map(|entry| &entry.record);
+        let record = |key: &PeerKey| records.get(key).map(|entry| &entry.record);
         unsaved.begin(now, hurry, config, memory, record)
     }
 
@@ -164,7 +166,7 @@ impl Book {
         if self.unsaved.is_forgotten(&key) {
             return repaired;
         }
-        let record = match self.entries.remove(&key) {
+        let record = match self.records.remove(&key) {
             // Met or heard of before its page of the store was read.
             Some(entry) => {
                 if let Some(slot) = entry.slot {
@@ -180,9 +182,9 @@ impl Book {
             .seat_of(&record)
             .filter(|slot| self.placement.occupant(*slot).is_none());
         if let Some(slot) = slot {
-            self.placement.take(slot, key.clone());
+            self.placement.take(slot, key);
         }
-        self.entries.insert(key, Entry { record, slot });
+        self.records.insert(Entry { record, slot });
         repaired
     }
 
@@ -201,7 +203,7 @@ impl Book {
         if addresses.peek().is_none() {
             return false;
         }
-        if !self.entries.contains_key(key) {
+        if self.get(key).is_none() {
             let mut record = PeerRecord::new(key.clone(), now);
             for address in addresses {
                 addresses::add(&mut record, address, source, now);
@@ -278,7 +280,7 @@ impl Book {
 
     /// A peer the user or the program named: kept wherever it comes from.
     pub fn introduce(&mut self, now: Time, key: &PeerKey, address: Address, source: &Source) {
-        self.entry(now, key);
+        self.ensure(now, key);
         self.update(now, key, |record| {
             let known = addresses::add(record, address, source, now);
             let bootstrap = *source == Source::Bootstrap && !record.role.bootstrap;
@@ -293,10 +295,22 @@ impl Book {
             let teller = self.who_told(key, address);
             self.judge_teller(now, teller, true, config);
         }
-        if let Some(slot) = self.entry(now, key).slot.take() {
+        self.ensure(now, key);
+        let seat = self.records.get(key).and_then(|entry| entry.slot);
+        if let Some(slot) = seat {
             self.placement.free(slot, key);
         }
-        self.update(now, key, |record| {
+        let dials_ok = match meeting.dialled {
+            Some(_) => Decayed::new(1.0, now),
+            None => Decayed::default(),
+        };
+        let grown = Counts {
+            dials_ok,
+            ..Counts::default()
+        };
+        self.grow(now, key, &grown, |entry| {
+            entry.slot = None;
+            let record = &mut entry.record;
             // Who hung up at once last time may do so again: its waits grow on until it stays.
             let short = |session: Duration| session < config.check_every;
             if !record.last_session().is_some_and(short) {
@@ -314,19 +328,7 @@ impl Book {
                 addresses::add(record, address.clone(), &Source::Own, now);
                 addresses::worked(record, address, now, meeting.took, meeting.place);
             }
-            true
         });
-        if meeting.dialled.is_some() {
-            let dials_ok = Decayed::new(1.0, now);
-            self.grow(
-                now,
-                key,
-                &Counts {
-                    dials_ok,
-                    ..Counts::default()
-                },
-            );
-        }
         if let Some(ip) = meeting.dialled.and_then(Address::ip) {
             self.clear_host(now, ip);
         }
@@ -361,16 +363,14 @@ impl Book {
 
     /// The last connection to a peer ended after so long.
     pub fn parted(&mut self, now: Time, key: &PeerKey, session: Duration) {
-        self.update(now, key, |record| {
-            record.last_disconnected = Some(now);
-            true
-        });
         let grown = Counts {
             sessions: Decayed::new(1.0, now),
             session_s: Decayed::new(session.as_secs_f64(), now),
             ..Counts::default()
         };
-        self.grow(now, key, &grown);
+        self.grow(now, key, &grown, |entry| {
+            entry.record.last_disconnected = Some(now);
+        });
     }
 
     /// A peer showed that it is alive by something it sent; `rtt` if that measured a round trip.
@@ -474,26 +474,24 @@ impl Book {
         for teller in tellers {
             self.judge_teller(now, Some(teller), false, config);
         }
-        self.update(now, key, |record| {
+        let dials_failed = if peer_at_fault {
+            Decayed::new(1.0, now)
+        } else {
+            Decayed::default()
+        };
+        let grown = Counts {
+            dials_failed,
+            ..Counts::default()
+        };
+        self.grow(now, key, &grown, |entry| {
+            let record = &mut entry.record;
             addresses::failed(record, failures, now);
             if peer_at_fault {
                 record.last_failed = Some(now);
                 let in_row = &mut record.evidence.failures_in_row;
                 *in_row = in_row.saturating_add(1);
             }
-            true
         });
-        if peer_at_fault {
-            let dials_failed = Decayed::new(1.0, now);
-            self.grow(
-                now,
-                key,
-                &Counts {
-                    dials_failed,
-                    ..Counts::default()
-                },
-            );
-        }
         if hosts::blame(&mut self.memory.hosts, failures, now, config, rng) {
             self.unsaved.touch_memory(now);
         }
@@ -516,10 +514,9 @@ impl Book {
         config: &Config,
     ) -> Option<Judgement> {
         let judgement = reputation::judge(self.get(key)?, deed, now, config);
-        self.grow(now, key, &judgement.grown);
-        self.update(now, key, |record| {
-            record.control.banned = judgement.ban.or(record.control.banned);
-            judgement.ban.is_some()
+        self.grow(now, key, &judgement.grown, |entry| {
+            let banned = &mut entry.record.control.banned;
+            *banned = judgement.ban.or(*banned);
         });
         Some(judgement)
     }
@@ -533,7 +530,7 @@ impl Book {
                 misbehaviour: Penalty::new(-held.value(now), now),
                 ..Counts::default()
             };
-            self.grow(now, key, &forgiven);
+            self.grow(now, key, &forgiven, |_| {});
         }
     }
 
@@ -548,7 +545,7 @@ impl Book {
     /// Writes down what the user decided about a peer, who may be unknown so far. That ends whatever
     /// we had decided ourselves.
     pub fn decide(&mut self, now: Time, key: &PeerKey, decision: impl FnOnce(&mut Control)) {
-        self.entry(now, key);
+        self.ensure(now, key);
         self.update(now, key, |record| {
             decision(&mut record.control);
             record.control.decided = now;
@@ -562,8 +559,11 @@ impl Book {
         let known = self.get(key).cloned();
         let mut record = known.unwrap_or_else(|| PeerRecord::new(key.clone(), now));
         if note.write(&mut record, now) {
-            self.entry(now, key).record = record;
-            self.unsaved.touch(now, key);
+            self.ensure(now, key);
+            self.update(now, key, |known| {
+                *known = record;
+                true
+            });
         }
     }
 
@@ -583,7 +583,7 @@ impl Book {
             record.control.anchor && !links.contains(&record.key) && !links.was_lost(&record.key)
         };
         let gone: Vec<_> = self
-            .iter()
+            .singled_out()
             .filter(absent)
             .map(|record| record.key.clone())
             .collect();
@@ -640,7 +640,7 @@ impl Book {
 
     /// Forgets a peer, also one whose page of the store has not been read yet.
     pub fn forget(&mut self, now: Time, key: &PeerKey) {
-        let seat = self.entries.remove(key).and_then(|entry| entry.slot);
+        let seat = self.records.remove(key).and_then(|entry| entry.slot);
         if let Some(slot) = seat {
             self.placement.free(slot, key);
         }
@@ -685,26 +685,30 @@ impl Book {
         (known.last_failure.is_none()).then(|| known.source.clone())
     }
 
-    fn entry(&mut self, now: Time, key: &PeerKey) -> &mut Entry {
-        self.entries.entry(key.clone()).or_insert_with(|| Entry {
-            record: PeerRecord::new(key.clone(), now),
-            slot: None,
-        })
+    /// Makes sure that there is a record.
+    fn ensure(&mut self, now: Time, key: &PeerKey) {
+        if self.get(key).is_none() {
+            let record = PeerRecord::new(key.clone(), now);
+            self.records.insert(Entry { record, slot: None });
+        }
     }
 
     /// Changes a record and notes it, if `change` says that it did.
     fn update(&mut self, now: Time, key: &PeerKey, change: impl FnOnce(&mut PeerRecord) -> bool) {
-        if let Some(entry) = self.entries.get_mut(key)
-            && change(&mut entry.record)
-        {
+        let changed = self.records.change(key, |entry| change(&mut entry.record));
+        if changed == Some(true) {
             self.unsaved.touch(now, key);
         }
     }
 
-    fn grow(&mut self, now: Time, key: &PeerKey, grown: &Counts) {
-        if let Some(entry) = self.entries.get_mut(key) {
+    /// Changes a record, adds to its counts, and notes both.
+    fn grow(&mut self, now: Time, key: &PeerKey, grown: &Counts, change: impl FnOnce(&mut Entry)) {
+        let known = self.records.change(key, |entry| {
+            change(entry);
             let evidence = &mut entry.record.evidence;
             Counts::of(evidence).plus(grown).put_into(evidence);
+        });
+        if known.is_some() {
             self.unsaved.count(now, key, grown);
         }
     }
@@ -723,10 +727,10 @@ impl Book {
             self.forget(now, &occupant);
         }
         let key = record.key.clone();
-        self.placement.take(slot, key.clone());
         self.unsaved.touch(now, &key);
+        self.placement.take(slot, key);
         let slot = Some(slot);
-        self.entries.insert(key, Entry { record, slot });
+        self.records.insert(Entry { record, slot });
         true
     }
 

@@ -29,6 +29,10 @@ pub struct Config {
     /// With more peers than this in memory the rules are applied without waiting for their turn.
     pub peers_max: usize,
 
+    /// Of more proven peers than this only the best are looked at when somebody is to be dialled, or told
+    /// of.
+    pub considered_max: usize,
+
     /// Dials in the air at most.
     pub dials_max: usize,
     /// Addresses tried at once in one dial.
@@ -229,7 +233,8 @@ impl Default for Config {
             hearsay_buckets_per_source: 8, // one netgroup reaches an eighth; addrman allows 1/16
 
             retention: Rule::defaults(),
-            peers_max: 2_500, // both pools, and a quarter more
+            peers_max: 2_500,      // both pools, and a quarter more
+            considered_max: 4_096, // all of a memory of the default size; put in order in two milliseconds
 
             // Home routers drop bursts of more. `tune`: half of it takes two and a half times the servers,
             // twice as much nearly half as many more dials.

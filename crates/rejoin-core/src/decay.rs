@@ -66,6 +66,13 @@ impl<const HALF_LIFE_S: u64> Fading<HALF_LIFE_S> {
     /// the sum is the same but for rounding.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
+        // Mostly one of them is nothing, and then there is nothing to work out.
+        if other.value == 0.0 && other.at <= self.at {
+            return self;
+        }
+        if self.value == 0.0 && self.at <= other.at {
+            return other;
+        }
         let at = self.at.max(other.at);
         Self {
             value: self.value(at) + other.value(at),

@@ -338,7 +338,7 @@ impl Engine {
         self.tally.timeline()
     }
 
-    /// Everybody in memory, in order of key.
+    /// Everybody in memory, in no order that means anything; the same after the same inputs.
     pub fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
         self.book.iter()
     }
@@ -346,7 +346,7 @@ impl Engine {
     /// The `k` proven peers with the highest rank, the best first; what they did lately does not
     /// count here.
     pub fn best(&self, k: usize) -> Vec<&PeerRecord> {
-        self.book.best(k)
+        self.book.best_first().take(k).collect()
     }
 
     /// The `k` peers that suit a purpose best, the best first; fewer if fewer do at all.

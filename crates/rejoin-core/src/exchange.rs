@@ -281,11 +281,11 @@ pub fn sample(
     count: usize,
     rng: &mut Rng,
 ) -> Vec<Envelope> {
-    let mut known: Vec<_> = scene
+    let mut known = scene
         .book
-        .iter()
-        .filter(|record| Some(&record.key) != but && may_be_told(scene, record, audience))
-        .collect();
+        .considered(scene.now, scene.config.considered_max);
+    known.retain(|record| Some(&record.key) != but && may_be_told(scene, record, audience));
+    known.sort_unstable_by(|a, b| a.key.cmp(&b.key)); // the same draw whatever way they came
     rng.shuffle(&mut known);
     let mut groups = BTreeSet::new();
     let (first, later): (Vec<_>, Vec<_>) = known.into_iter().partition(|record| {

@@ -1,6 +1,6 @@
 //! A peer's stable name.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use data_encoding::HEXLOWER;
 use multiaddr::PeerId;
@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// has no identities. Opaque to the core: it is compared, hashed and shown, never interpreted.
 ///
 /// In text it reads as a peer id where the bytes are one, as itself where the bytes are plain text,
-/// and as `0x…` otherwise. Text and bytes always lead back to each other.
+/// and as `0x…` otherwise. Text and bytes always lead back to each other. Copies share the bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerKey(Box<[u8]>);
+pub struct PeerKey(Arc<[u8]>);
 
 /// Why some bytes or some text cannot name a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

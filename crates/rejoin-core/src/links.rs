@@ -1,9 +1,8 @@
 //! Who is connected, who was just lost, and who stays an anchor.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
+
+use hashlink::LinkedHashMap;
 
 use crate::{
     address::Address,
@@ -11,6 +10,7 @@ use crate::{
     health::{self, FarEnd, Pulse},
     input::{Direction, Identified},
     key::PeerKey,
+    keyed::Keyed,
     netgroup::Netgroup,
     reach::Scope,
     time::Time,
@@ -21,7 +21,7 @@ use crate::{
 pub struct Links {
     up: BTreeMap<PeerKey, Link>,
     /// Lost while others may have stayed: still anchors until it is clear that only they left.
-    lost: VecDeque<(Time, PeerKey)>,
+    lost: LinkedHashMap<PeerKey, Time, Keyed>,
     /// When the machine last woke: what has been silent since may be dead.
     woke: Time,
     /// Before this nobody's silence means anything new. Whatever comes in only puts that off, so it
@@ -245,7 +245,7 @@ impl Links {
 
     /// A connection came up, and there was room for it.
     pub fn came_up(&mut self, key: &PeerKey, link: Link, config: &Config) {
-        self.lost.retain(|(_, lost)| lost != key);
+        self.lost.remove(key);
         self.look_by(link.heard + config.sleeps_after);
         self.up.insert(key.clone(), link);
     }
@@ -256,13 +256,13 @@ impl Links {
         if self.lost.len() >= config.connections_max {
             self.lost.pop_front();
         }
-        self.lost.push_back((now, key.clone()));
+        self.lost.insert(key.clone(), now);
         Some(now.since(link.since))
     }
 
     /// Whether a peer was lost so lately that it is not decided yet whether it stays an anchor.
     pub fn was_lost(&self, key: &PeerKey) -> bool {
-        self.lost.iter().any(|(_, lost)| lost == key)
+        self.lost.contains_key(key)
     }
 
     /// Those lost long enough ago, while others stayed, to be anchors no more. When everybody is
@@ -272,17 +272,17 @@ impl Links {
         if self.up.is_empty() {
             return gone;
         }
-        while let Some((lost, _)) = self.lost.front()
+        while let Some((_, lost)) = self.lost.front()
             && now.since(*lost) >= config.anchor_grace
         {
-            gone.extend(self.lost.pop_front().map(|(_, key)| key));
+            gone.extend(self.lost.pop_front().map(|(key, _)| key));
         }
         gone
     }
 
     /// When the next of them is decided.
     pub fn next_decision(&self, config: &Config) -> Option<Time> {
-        let (lost, _) = self.lost.front().filter(|_| !self.up.is_empty())?;
+        let (_, lost) = self.lost.front().filter(|_| !self.up.is_empty())?;
         Some(*lost + config.anchor_grace)
     }
 }

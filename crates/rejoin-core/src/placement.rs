@@ -57,6 +57,11 @@ impl Placement {
         self.taken.get(&slot)
     }
 
+    /// Whoever sits anywhere.
+    pub fn seated(&self) -> impl Iterator<Item = &PeerKey> {
+        self.taken.values()
+    }
+
     /// Seats `key`, whoever sat there before.
     pub fn take(&mut self, slot: Slot, key: PeerKey) {
         self.taken.insert(slot, key);

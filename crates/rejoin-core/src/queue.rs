@@ -90,7 +90,7 @@ impl Queue {
         self.ordered = Some(now);
         self.ready_at = None;
         self.candidates.clear();
-        for record in scene.book.iter() {
+        for record in scene.book.considered(now, scene.config.considered_max) {
             if record.role.bootstrap || scene.reach.is_me(&record.key) {
                 continue;
             }
@@ -201,7 +201,7 @@ impl Queue {
 
 /// Somebody the user named whom we have not met so far, and who may be dialled.
 pub fn next_sought(scene: Scene<'_>, is_busy: impl Fn(&PeerKey) -> bool) -> Option<PeerKey> {
-    let mut sought = scene.book.iter().filter(|record| record.is_sought());
+    let mut sought = scene.book.singled_out().filter(|record| record.is_sought());
     let next = sought.find(|record| !is_busy(&record.key) && scene.is_free(&record.key, false));
     next.map(|record| record.key.clone())
 }
@@ -212,14 +212,16 @@ pub fn draw_hearsay(
     is_busy: impl Fn(&PeerKey) -> bool,
     rng: &mut Rng,
 ) -> Option<PeerKey> {
-    let free: Vec<_> = scene
+    let mut free: Vec<_> = scene
         .book
-        .iter()
+        .considered(scene.now, scene.config.considered_max)
+        .into_iter()
         .filter(|record| record.pool() == Pool::Hearsay && !record.role.bootstrap)
         .map(|record| (record, &record.key))
         .filter(|(_, key)| !scene.reach.is_me(key) && !is_busy(key) && scene.is_free(key, false))
         .filter_map(|(record, key)| Some((Netgroup::of(&record.addresses.first()?.address), key)))
         .collect();
+    free.sort_unstable_by_key(|(_, key)| *key); // the same draw whatever way they came
     draw(free.iter().map(|(group, key)| (group, *key)), rng).cloned()
 }
 
@@ -376,8 +378,34 @@ mod tests {
         assert_eq!(world.queue().ready_at(), None);
     }
 
+    #[test]
+    fn of_more_than_can_be_looked_at_the_best_the_singled_out_and_the_hearsay_are_in_it() {
+        let mut world = World::new();
+        world.meets("carol", "/ip4/7.7.7.7/tcp/1");
+        world.meets("dave", "/ip4/6.6.6.6/tcp/1");
+        world.now = LATER;
+        world.meets("alice", "/ip4/8.8.4.4/tcp/1");
+        world.hears_of("bob", "/ip4/9.9.9.9/tcp/1");
+        for name in ["carol", "dave"] {
+            let key = peer(name);
+            world
+                .book
+                .control(T, &key, |record| std::mem::take(&mut record.control.anchor));
+        }
+        world.config.considered_max = 1;
+        world.check(&["alice", "bob"]);
+        // Whoever rests takes nobody's place.
+        let until = LATER + Duration::from_secs(60);
+        world.book.pause(LATER, &peer("alice"), until);
+        world.check(&["alice", "carol", "bob"]);
+        let pin = |control: &mut Control| control.pinned = true;
+        world.book.decide(T, &peer("dave"), pin);
+        world.check(&["dave", "alice", "carol", "bob"]);
+    }
+
     struct World {
         now: Time,
+        config: Config,
         book: Book,
         since: Time,
         left: f64,
@@ -390,6 +418,7 @@ mod tests {
             let (book, _) = Book::new(None, T, &Config::default(), &mut rng);
             Self {
                 now: T,
+                config: Config::default(),
                 book,
                 since: LATER,
                 left: 1.0,
@@ -439,7 +468,7 @@ mod tests {
                 book: &self.book,
                 links: &Links::default(),
                 reach: &Reach::new(None),
-                config: &Config::default(),
+                config: &self.config,
             };
             let mut queue = Queue::default();
             let shown = Shown {

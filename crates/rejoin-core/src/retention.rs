@@ -165,7 +165,7 @@ pub struct PruneReport {
     pub checked: usize,
     /// How many each rule hits, by its name.
     pub by_rule: BTreeMap<&'static str, usize>,
-    /// Whom, what becomes of them, and why.
+    /// Whom, what becomes of them, and why; in order of key.
     pub fates: Vec<Sentence>,
 }
 
@@ -242,6 +242,7 @@ pub fn plan<'a>(
             }
         }
     }
+    report.fates.sort_by(|a, b| a.peer.cmp(&b.peer));
     report
 }
 

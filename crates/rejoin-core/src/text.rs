@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Longer text is cut rather than refused: an overlong name must not cost us the peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Text<const MAX: usize>(String);
+pub struct Text<const MAX: usize>(Box<str>);
 
 impl<const MAX: usize> Text<MAX> {
     /// Strips control characters and keeps the first `MAX` characters of what is left.
@@ -41,12 +41,12 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
 
 /// At most `MAX` bytes, base64 in text formats. Longer is refused: half a key is no key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blob<const MAX: usize>(Vec<u8>);
+pub struct Blob<const MAX: usize>(Box<[u8]>);
 
 impl<const MAX: usize> Blob<MAX> {
     /// `None` if there are more than `MAX` bytes.
     pub fn new(bytes: Vec<u8>) -> Option<Self> {
-        (bytes.len() <= MAX).then_some(Self(bytes))
+        (bytes.len() <= MAX).then(|| Self(bytes.into()))
     }
 
     /// The bytes as given.

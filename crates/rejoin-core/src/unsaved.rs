@@ -5,11 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashlink::LinkedHashMap;
+
 use crate::{
     changes::{Changes, Counts, PeerDelta},
     config::Config,
     key::PeerKey,
-    memory::{Memory, MemoryDelta},
+    keyed::Keyed,
+    memory::{Memory, MemoryDelta, Secret},
     output::Timeout,
     record::PeerRecord,
     status::StorageStatus,
@@ -21,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Unsaved {
     pending: Pending,
-    in_flight: Option<(Time, Pending)>,
+    in_flight: Option<(Time, Commit)>,
     /// When the oldest pending change was made.
     since: Option<Time>,
     begun: Option<Time>,
@@ -31,15 +34,42 @@ pub struct Unsaved {
     abandoned: u32,
 }
 
+/// What waits for a commit.
 #[derive(Clone, Debug, Default)]
 struct Pending {
+    /// Whose change is the oldest first.
+    peers: LinkedHashMap<PeerKey, Counts, Keyed>,
+    rest: Rest,
+}
+
+/// What is under way.
+#[derive(Clone, Debug)]
+struct Commit {
+    /// In order of key, which is how stores like it best.
     peers: BTreeMap<PeerKey, Counts>,
+    rest: Rest,
+}
+
+/// What goes out whole, beside the peers that have changed.
+#[derive(Clone, Debug, Default)]
+struct Rest {
     forgotten: BTreeSet<PeerKey>,
     survival: SurvivalCounts,
     memory: bool,
 }
 
 impl Unsaved {
+    /// Nothing has changed so far.
+    pub fn new(secret: Secret) -> Self {
+        Self {
+            pending: Pending {
+                peers: LinkedHashMap::with_hasher(Keyed(secret)),
+                rest: Rest::default(),
+            },
+            ..Self::default()
+        }
+    }
+
     /// A peer's facts changed.
     pub fn touch(&mut self, now: Time, key: &PeerKey) {
         self.count(now, key, &Counts::default());
@@ -48,27 +78,31 @@ impl Unsaved {
     /// A peer's counts grew.
     pub fn count(&mut self, now: Time, key: &PeerKey, grown: &Counts) {
         self.since.get_or_insert(now);
-        let counts = self.pending.peers.entry(key.clone()).or_default();
-        *counts = counts.plus(grown);
+        match self.pending.peers.get_mut(key) {
+            Some(counts) => *counts = counts.plus(grown),
+            None => {
+                self.pending.peers.insert(key.clone(), *grown);
+            }
+        }
     }
 
     /// A peer is forgotten.
     pub fn forget(&mut self, now: Time, key: &PeerKey) {
         self.since.get_or_insert(now);
         self.pending.peers.remove(key);
-        self.pending.forgotten.insert(key.clone());
+        self.pending.rest.forgotten.insert(key.clone());
     }
 
     /// What is remembered beside the peers changed.
     pub fn touch_memory(&mut self, now: Time) {
         self.since.get_or_insert(now);
-        self.pending.memory = true;
+        self.pending.rest.memory = true;
     }
 
     /// Something about survival was learned.
     pub fn learn(&mut self, now: Time, learned: &SurvivalCounts) {
         self.touch_memory(now);
-        self.pending.survival = self.pending.survival.plus(learned);
+        self.pending.rest.survival = self.pending.rest.survival.plus(learned);
     }
 
     /// The part of a peer's counts that no store has yet.
@@ -84,8 +118,8 @@ impl Unsaved {
     /// Whether a peer is being forgotten, so that it must not be loaded again.
     pub fn is_forgotten(&self, key: &PeerKey) -> bool {
         let flying = self.in_flight.as_ref();
-        self.pending.forgotten.contains(key)
-            || flying.is_some_and(|(_, held)| held.forgotten.contains(key))
+        self.pending.rest.forgotten.contains(key)
+            || flying.is_some_and(|(_, held)| held.rest.forgotten.contains(key))
     }
 
     /// When the next commit is due, or the one under way is taken for lost.
@@ -132,10 +166,10 @@ impl Unsaved {
                     Some(PeerDelta { record, unsaved })
                 })
                 .collect(),
-            forgotten: commit.forgotten.iter().cloned().collect(),
-            memory: commit.memory.then(|| MemoryDelta {
+            forgotten: commit.rest.forgotten.iter().cloned().collect(),
+            memory: commit.rest.memory.then(|| MemoryDelta {
                 memory: memory.clone(),
-                unsaved_survival: commit.survival,
+                unsaved_survival: commit.rest.survival,
             }),
         };
         self.since = (!self.pending.is_empty()).then_some(now);
@@ -184,36 +218,60 @@ impl Unsaved {
 
 impl Pending {
     fn is_empty(&self) -> bool {
-        self.len() == 0 && !self.memory
+        self.len() == 0 && !self.rest.memory
     }
 
     fn len(&self) -> usize {
-        self.peers.len() + self.forgotten.len()
+        self.peers.len() + self.rest.forgotten.len()
     }
 
     /// Takes out at most `peers_max` peers and everything else. Who was forgotten and then met
     /// again is forgotten first and written anew by the next commit.
-    fn split(&mut self, peers_max: usize) -> Self {
-        let mut part = std::mem::take(self);
-        if let Some(next) = part.peers.keys().nth(peers_max.max(1)).cloned() {
-            self.peers = part.peers.split_off(&next);
-        }
-        for key in &part.forgotten {
-            self.peers.extend(part.peers.remove_entry(key));
-        }
-        part
-    }
-
-    fn take_back(&mut self, commit: Self) {
-        for (key, counts) in commit.peers {
-            if !self.forgotten.contains(&key) {
-                let pending = self.peers.entry(key).or_default();
-                *pending = counts.plus(pending);
+    fn split(&mut self, peers_max: usize) -> Commit {
+        let rest = std::mem::take(&mut self.rest);
+        let mut peers = BTreeMap::new();
+        let mut anew = Vec::new();
+        while peers.len() < peers_max.max(1)
+            && let Some((key, counts)) = self.peers.pop_front()
+        {
+            if rest.forgotten.contains(&key) {
+                anew.push((key, counts));
+            } else {
+                peers.insert(key, counts);
             }
         }
-        self.forgotten.extend(commit.forgotten);
-        self.survival = self.survival.plus(&commit.survival);
-        self.memory |= commit.memory;
+        self.put_first(anew);
+        if self.peers.is_empty() {
+            self.peers.shrink_to_fit(); // a backlog of a million leaves room for as many behind
+        }
+        Commit { peers, rest }
+    }
+
+    fn take_back(&mut self, commit: Commit) {
+        let Commit { mut peers, rest } = commit;
+        peers.retain(|key, _| !self.rest.forgotten.contains(key));
+        self.put_first(peers);
+        self.rest.forgotten.extend(rest.forgotten);
+        self.rest.survival = self.rest.survival.plus(&rest.survival);
+        self.rest.memory |= rest.memory;
+    }
+
+    /// What has waited before waits no longer than what has changed meanwhile.
+    fn put_first(
+        &mut self,
+        peers: impl IntoIterator<Item = (PeerKey, Counts), IntoIter: DoubleEndedIterator>,
+    ) {
+        for (key, counts) in peers.into_iter().rev() {
+            let since = self.peers.get(&key).copied().unwrap_or_default();
+            self.peers.insert(key.clone(), counts.plus(&since));
+            self.peers.to_front(&key);
+        }
+    }
+}
+
+impl Commit {
+    fn len(&self) -> usize {
+        self.peers.len() + self.rest.forgotten.len()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What there is to ask: the memory of a running node, or one that lies in a store. Both answer
 //! through [`answer`], so a command does the same with and without a running node.
 
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use rejoin::{
     Choice, Command, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Source, Status, Time,
@@ -180,16 +180,17 @@ fn peers(mind: &impl Mind, query: &Query, now: Time) -> PeersAnswer {
 
 fn sorted(peers: impl Iterator<Item = PeerRow>, sort: Sort) -> Vec<PeerRow> {
     let mut peers: Vec<_> = peers.collect();
-    match sort {
-        Sort::Score => peers.sort_by(|a, b| b.score.total_cmp(&a.score)),
-        Sort::LastSeen => peers.sort_by_key(|peer| std::cmp::Reverse(peer.last_seen)),
-        Sort::Latency => peers.sort_by(|a, b| {
-            let never = f32::INFINITY;
-            let (a, b) = (a.latency_ms, b.latency_ms);
-            a.unwrap_or(never).total_cmp(&b.unwrap_or(never))
-        }),
-        Sort::Name => peers.sort_by(|a, b| a.peer.cmp(&b.peer)),
-    }
+    let never = f32::INFINITY;
+    let latency = |row: &PeerRow| row.latency_ms.unwrap_or(never);
+    peers.sort_by(|a, b| {
+        let order = match sort {
+            Sort::Score => b.score.total_cmp(&a.score),
+            Sort::LastSeen => b.last_seen.cmp(&a.last_seen),
+            Sort::Latency => latency(a).total_cmp(&latency(b)),
+            Sort::Name => Ordering::Equal,
+        };
+        order.then_with(|| a.peer.cmp(&b.peer))
+    });
     peers
 }
 

@@ -22,6 +22,7 @@ pub fn find<'a>(given: &str, known: impl Iterator<Item = &'a PeerKey>) -> Result
             found.push(key);
         }
     }
+    found.sort_unstable();
     match found.as_slice() {
         [one] => Ok((*one).clone()),
         [] => Err(Refusal::NoSuchPeer {

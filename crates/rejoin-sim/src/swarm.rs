@@ -211,9 +211,11 @@ impl Swarm {
     /// If it is back before what it had in the air has come down.
     pub fn restart(&mut self, id: NodeId, away: Duration) {
         let engine = self.engine(id);
+        let mut peers: Vec<_> = engine.peers().cloned().collect();
+        peers.sort_by(|a, b| a.key.cmp(&b.key));
         let memory = Snapshot {
             memory: Some(engine.memory().clone()),
-            peers: engine.peers().cloned().collect(),
+            peers,
         };
         self.begin_anew(id, away);
         self.nodes[id.index()].memory = Some(memory);
