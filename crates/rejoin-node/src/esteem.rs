@@ -13,7 +13,7 @@ use rejoin_core::reputation::SEND_AWAY_AT;
 use crate::network::Network;
 
 /// How often everybody's standing is told anew. Points come in by other ways than gossip too, such as
-/// peer exchange, and fade; a neighbour speaks once a minute, and a look at one costs a microsecond.
+/// peer exchange, and fade; a neighbour speaks every two minutes, and a look at one costs a microsecond.
 pub const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Below this nothing of theirs is even read. A standing is a score of at most 1 less the points, so
