@@ -31,34 +31,60 @@ pub trait System {
 pub struct Kind {
     /// Its name in the table.
     pub name: &'static str,
-    /// Opens what lies in a folder, with room for so many peers.
-    pub open: fn(&Path, usize) -> Box<dyn System>,
+    /// Where it goes through its course.
+    pub place: Place,
+    /// With more peers than that it is not measured.
+    pub most: usize,
+    /// What its figures do not say themselves.
+    pub note: Option<&'static str>,
+}
+
+/// Where a system runs.
+#[derive(Clone, Copy)]
+pub enum Place {
+    /// In a process of this program, which opens what lies in a folder, with room for so many peers.
+    Here(fn(&Path, usize) -> Box<dyn System>),
+    /// In Node.js.
+    Node,
 }
 
 /// All of them, ours first.
-pub const KINDS: [Kind; 6] = [
+pub const KINDS: [Kind; 7] = [
+    Kind::here("rejoin", |folder, _| Box::new(rejoin::Rejoin::open(folder))),
+    Kind::here("libp2p-peer-store", |_, n| {
+        Box::new(libp2p_peer_store::MemoryOnly::new(n))
+    }),
     Kind {
-        name: "rejoin",
-        open: |folder, _| Box::new(rejoin::Rejoin::open(folder)),
+        place: Place::Node,
+        most: 100_000,
+        note: Some(
+            "of more than 100,000 its best twenty are minutes away, and gigabytes of memory, for it \
+             has no order and reads all",
+        ),
+        ..Kind::named("js-libp2p")
     },
-    Kind {
-        name: "libp2p-peer-store",
-        open: |_, n| Box::new(libp2p_peer_store::MemoryOnly::new(n)),
-    },
-    Kind {
-        name: "ant-quic",
-        open: |folder, n| Box::new(ant_quic::Cache::open(folder, n)),
-    },
-    Kind {
-        name: "sqlite",
-        open: |folder, _| Box::new(sqlite::Table::open(folder)),
-    },
-    Kind {
-        name: "redb",
-        open: |folder, _| Box::new(redb::Tables::open(folder)),
-    },
-    Kind {
-        name: "serde_json",
-        open: |folder, _| Box::new(json::Map::open(folder)),
-    },
+    Kind::here("ant-quic", |folder, n| {
+        Box::new(ant_quic::Cache::open(folder, n))
+    }),
+    Kind::here("sqlite", |folder, _| Box::new(sqlite::Table::open(folder))),
+    Kind::here("redb", |folder, _| Box::new(redb::Tables::open(folder))),
+    Kind::here("serde_json", |folder, _| Box::new(json::Map::open(folder))),
 ];
+
+impl Kind {
+    const fn named(name: &'static str) -> Self {
+        Self {
+            name,
+            place: Place::Node,
+            most: usize::MAX,
+            note: None,
+        }
+    }
+
+    const fn here(name: &'static str, open: fn(&Path, usize) -> Box<dyn System>) -> Self {
+        Self {
+            place: Place::Here(open),
+            ..Self::named(name)
+        }
+    }
+}
