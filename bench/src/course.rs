@@ -97,7 +97,7 @@ impl Row {
         Self {
             system: name.into(),
             n,
-            insert_us: us(Some(insert)),
+            insert_us: us(insert),
             update_us: us(update),
             best5_us: us(best5),
             best20_us: us(best20),
@@ -150,17 +150,16 @@ impl Row {
 }
 
 /// Only what the system does counts, not the making of the peers.
-fn insert(system: &mut dyn System, n: usize) -> Duration {
-    let mut took = Duration::ZERO;
+fn insert(system: &mut dyn System, n: usize) -> Option<Duration> {
+    let mut took = Some(Duration::ZERO);
     for first in (0..n).step_by(BATCH) {
         let batch: Vec<Peer> = (first..n.min(first + BATCH))
             .map(|n| peer(n as u64))
             .collect();
-        let began = Instant::now();
-        system.insert(&batch);
-        took += began.elapsed();
+        let more = timed(|| system.insert(&batch));
+        took = took.zip(more).map(|(took, more)| took + more);
     }
-    took / n as u32
+    took.map(|took| took / n as u32)
 }
 
 fn update(system: &mut dyn System, known: &[Peer]) -> Option<Duration> {
@@ -199,10 +198,13 @@ fn again<T>(mut work: impl FnMut() -> Option<T>) -> Option<Duration> {
 }
 
 fn bytes_of(folder: &Path) -> u64 {
-    let files = fs::read_dir(folder).expect("our own folder");
-    let bytes = files.map(|file| {
-        file.and_then(|file| file.metadata())
-            .map_or(0, |it| it.len())
+    let entries = fs::read_dir(folder).expect("our own folder");
+    let bytes = entries.map(|entry| {
+        let entry = entry.expect("our own folder");
+        match entry.metadata() {
+            Ok(it) if it.is_dir() => bytes_of(&entry.path()),
+            it => it.map_or(0, |it| it.len()),
+        }
     });
     bytes.sum()
 }

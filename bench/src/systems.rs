@@ -1,5 +1,6 @@
 //! What is compared.
 
+mod ant_bootstrap;
 mod ant_quic;
 mod json;
 mod libp2p_peer_store;
@@ -13,8 +14,8 @@ use crate::peers::Peer;
 
 /// A store of peers. What it cannot do it says with `None`.
 pub trait System {
-    /// Takes in peers it does not know.
-    fn insert(&mut self, peers: &[Peer]);
+    /// Takes in peers it does not know. `None` if they are in, but not by the way it has for that.
+    fn insert(&mut self, peers: &[Peer]) -> Option<()>;
 
     /// A dial of a peer it knows has worked.
     fn update(&mut self, peer: &Peer) -> Option<()>;
@@ -49,7 +50,7 @@ pub enum Place {
 }
 
 /// All of them, ours first.
-pub const KINDS: [Kind; 7] = [
+pub const KINDS: [Kind; 8] = [
     Kind::here("rejoin", |folder, _| Box::new(rejoin::Rejoin::open(folder))),
     Kind::here("libp2p-peer-store", |_, n| {
         Box::new(libp2p_peer_store::MemoryOnly::new(n))
@@ -66,6 +67,12 @@ pub const KINDS: [Kind; 7] = [
     Kind::here("ant-quic", |folder, n| {
         Box::new(ant_quic::Cache::open(folder, n))
     }),
+    Kind {
+        note: Some(ant_bootstrap::NOTE),
+        ..Kind::here("ant-bootstrap", |folder, n| {
+            Box::new(ant_bootstrap::Cache::open(folder, n))
+        })
+    },
     Kind::here("sqlite", |folder, _| Box::new(sqlite::Table::open(folder))),
     Kind::here("redb", |folder, _| Box::new(redb::Tables::open(folder))),
     Kind::here("serde_json", |folder, _| Box::new(json::Map::open(folder))),

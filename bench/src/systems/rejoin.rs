@@ -95,7 +95,7 @@ fn key(id: &[u8; 32]) -> PeerKey {
 
 impl System for Rejoin {
     /// It meets them, for whom it only heard of it keeps apart from those it knows.
-    fn insert(&mut self, peers: &[Peer]) {
+    fn insert(&mut self, peers: &[Peer]) -> Option<()> {
         for peer in peers {
             let key = key(&peer.id);
             let addresses = peer.addresses.map(Address::from);
@@ -110,6 +110,7 @@ impl System for Rejoin {
             }));
             self.part(key);
         }
+        Some(())
     }
 
     fn update(&mut self, peer: &Peer) -> Option<()> {
