@@ -4,6 +4,7 @@ mod ant_bootstrap;
 mod ant_quic;
 mod json;
 mod libp2p_peer_store;
+mod radicle;
 mod redb;
 mod rejoin;
 mod sqlite;
@@ -50,7 +51,7 @@ pub enum Place {
 }
 
 /// All of them, ours first.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 9] = [
     Kind::here("rejoin", |folder, _| Box::new(rejoin::Rejoin::open(folder))),
     Kind::here("libp2p-peer-store", |_, n| {
         Box::new(libp2p_peer_store::MemoryOnly::new(n))
@@ -71,6 +72,12 @@ pub const KINDS: [Kind; 8] = [
         note: Some(ant_bootstrap::NOTE),
         ..Kind::here("ant-bootstrap", |folder, n| {
             Box::new(ant_bootstrap::Cache::open(folder, n))
+        })
+    },
+    Kind {
+        note: Some(radicle::NOTE),
+        ..Kind::here("radicle", |folder, _| {
+            Box::new(radicle::AddressBook::open(folder))
         })
     },
     Kind::here("sqlite", |folder, _| Box::new(sqlite::Table::open(folder))),
