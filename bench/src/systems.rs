@@ -1,5 +1,6 @@
 //! What is compared.
 
+mod addrman;
 mod ant_bootstrap;
 mod ant_quic;
 mod json;
@@ -51,7 +52,7 @@ pub enum Place {
 }
 
 /// All of them, ours first.
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 10] = [
     Kind::here("rejoin", |folder, _| Box::new(rejoin::Rejoin::open(folder))),
     Kind::here("libp2p-peer-store", |_, n| {
         Box::new(libp2p_peer_store::MemoryOnly::new(n))
@@ -79,6 +80,10 @@ pub const KINDS: [Kind; 9] = [
         ..Kind::here("radicle", |folder, _| {
             Box::new(radicle::AddressBook::open(folder))
         })
+    },
+    Kind {
+        note: Some(addrman::NOTE),
+        ..Kind::here("addrman (bitcoin-address-book)", addrman::open)
     },
     Kind::here("sqlite", |folder, _| Box::new(sqlite::Table::open(folder))),
     Kind::here("redb", |folder, _| Box::new(redb::Tables::open(folder))),
