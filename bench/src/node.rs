@@ -27,7 +27,10 @@ pub fn is_there() -> bool {
     let is_there = works("node", &["--version"])
         && works("npm", &["--version"])
         && (Path::new(FOLDER).join("node_modules").exists()
-            || works("npm", &["ci", "--no-audit", "--no-fund"]));
+            || works(
+                "npm",
+                &["ci", "--no-audit", "--no-fund", "--loglevel=error"],
+            ));
     if !is_there {
         eprintln!("js-libp2p's peer store needs node and npm: skipped");
     }
