@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     peers::{self, Peer, peer},
-    systems::{Kind, System},
+    systems::System,
 };
 
 /// What it took. What a system cannot do is `None`.
@@ -41,21 +41,27 @@ pub struct Row {
 }
 
 /// Peers handed over at a time.
-const BATCH: usize = 1_000;
+pub const BATCH: usize = 1_000;
 
-/// Dials that count.
-const UPDATES: u64 = 10_000;
+/// Dials that count, unless so many take too long.
+pub const UPDATES: u64 = 10_000;
+pub const UPDATE_FOR: Duration = Duration::from_secs(10);
 
 /// The same is done again for so long, and so often at least and at most; the median counts.
-const AGAIN_FOR: Duration = Duration::from_millis(300);
-const AGAIN_MIN: usize = 5;
-const AGAIN_MAX: usize = 1_000;
+pub const AGAIN_FOR: Duration = Duration::from_millis(300);
+pub const AGAIN_MIN: usize = 5;
+pub const AGAIN_MAX: usize = 1_000;
 
 impl Row {
-    /// Sends one system along it.
-    pub fn of(kind: &Kind, n: usize, folder: &Path) -> Self {
+    /// Sends a system along it that opens what lies in a folder, with room for so many peers.
+    pub fn of(
+        name: &str,
+        open: fn(&Path, usize) -> Box<dyn System>,
+        n: usize,
+        folder: &Path,
+    ) -> Self {
         let before = resident_bytes();
-        let mut system = (kind.open)(folder, n);
+        let mut system = open(folder, n);
         let insert = insert(&mut *system, n);
         let memory = resident_bytes().zip(before);
         let memory = memory.map(|(after, before)| after.saturating_sub(before));
@@ -80,17 +86,18 @@ impl Row {
         let disk = saved.then(|| bytes_of(folder));
         let reopen = saved.then(|| {
             again(|| {
-                let mut system = (kind.open)(folder, n);
-                system.best(20).map(|got| assert_eq!(got, 20.min(n)))
+                let mut system = open(folder, n);
+                system.best(20).map(|got| assert_eq!(got, 20.min(n)))?;
+                Some(system) // closing it is no part of it
             })
         });
         let per_peer = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / n as f64);
         let us = |span: Option<Duration>| span.map(|span| span.as_secs_f64() * 1e6);
         let ms = |span: Option<Duration>| span.map(|span| span.as_secs_f64() * 1e3);
         Self {
-            system: kind.name.into(),
+            system: name.into(),
             n,
-            insert_us: us(Some(insert)),
+            insert_us: us(insert),
             update_us: us(update),
             best5_us: us(best5),
             best20_us: us(best20),
@@ -99,6 +106,23 @@ impl Row {
             reopen_first_ms: ms(reopen.flatten()),
             disk_bytes_per_peer: per_peer(disk),
             memory_bytes_per_peer: per_peer(memory),
+        }
+    }
+
+    /// Of a system that is not measured with so many.
+    pub fn blank(name: &str, n: usize) -> Self {
+        Self {
+            system: name.into(),
+            n,
+            insert_us: None,
+            update_us: None,
+            best5_us: None,
+            best20_us: None,
+            save_one_ms: None,
+            save_all_ms: None,
+            reopen_first_ms: None,
+            disk_bytes_per_peer: None,
+            memory_bytes_per_peer: None,
         }
     }
 
@@ -126,35 +150,44 @@ impl Row {
 }
 
 /// Only what the system does counts, not the making of the peers.
-fn insert(system: &mut dyn System, n: usize) -> Duration {
-    let mut took = Duration::ZERO;
+fn insert(system: &mut dyn System, n: usize) -> Option<Duration> {
+    let mut took = Some(Duration::ZERO);
     for first in (0..n).step_by(BATCH) {
         let batch: Vec<Peer> = (first..n.min(first + BATCH))
             .map(|n| peer(n as u64))
             .collect();
-        let began = Instant::now();
-        system.insert(&batch);
-        took += began.elapsed();
+        let more = timed(|| system.insert(&batch));
+        took = took.zip(more).map(|(took, more)| took + more);
     }
-    took / n as u32
+    took.map(|took| took / n as u32)
 }
 
 fn update(system: &mut dyn System, known: &[Peer]) -> Option<Duration> {
     let began = Instant::now();
-    for peer in known {
-        system.update(peer)?;
+    let mut done = 0;
+    for some in known.chunks(100) {
+        for peer in some {
+            system.update(peer)?;
+        }
+        done += some.len();
+        if began.elapsed() > UPDATE_FOR {
+            break;
+        }
     }
-    Some(began.elapsed() / known.len() as u32)
+    Some(began.elapsed() / done as u32)
 }
 
-fn timed(work: impl FnOnce() -> Option<()>) -> Option<Duration> {
+/// How long it takes to come to something, and not how long to part with it.
+fn timed<T>(work: impl FnOnce() -> Option<T>) -> Option<Duration> {
     let began = Instant::now();
-    work()?;
-    Some(began.elapsed())
+    let done = work()?;
+    let took = began.elapsed();
+    drop(done);
+    Some(took)
 }
 
 /// The median of doing it again and again.
-fn again(mut work: impl FnMut() -> Option<()>) -> Option<Duration> {
+fn again<T>(mut work: impl FnMut() -> Option<T>) -> Option<Duration> {
     let began = Instant::now();
     let mut took = Vec::new();
     while took.len() < AGAIN_MIN || (began.elapsed() < AGAIN_FOR && took.len() < AGAIN_MAX) {
@@ -165,10 +198,13 @@ fn again(mut work: impl FnMut() -> Option<()>) -> Option<Duration> {
 }
 
 fn bytes_of(folder: &Path) -> u64 {
-    let files = fs::read_dir(folder).expect("our own folder");
-    let bytes = files.map(|file| {
-        file.and_then(|file| file.metadata())
-            .map_or(0, |it| it.len())
+    let entries = fs::read_dir(folder).expect("our own folder");
+    let bytes = entries.map(|entry| {
+        let entry = entry.expect("our own folder");
+        match entry.metadata() {
+            Ok(it) if it.is_dir() => bytes_of(&entry.path()),
+            it => it.map_or(0, |it| it.len()),
+        }
     });
     bytes.sum()
 }

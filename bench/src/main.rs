@@ -8,6 +8,7 @@
 
 mod course;
 mod limits;
+mod node;
 mod peers;
 mod systems;
 mod table;
@@ -21,7 +22,7 @@ use course::Row;
 use lexopt::{Arg, Parser, ValueExt};
 use limits::Limits;
 use serde::Serialize;
-use systems::KINDS;
+use systems::{KINDS, Kind, Place};
 
 const USAGE: &str = "\
 usage: rejoin-bench [--json] [--max-n N] [--runs N] [--only SYSTEM]
@@ -95,17 +96,22 @@ fn wish() -> Result<Wish, lexopt::Error> {
 fn measure(wish: &Wish) -> String {
     let folder = tempfile::tempdir().expect("a folder to work in");
     let limits = Limits::of(folder.path());
+    let kinds: Vec<_> = KINDS
+        .iter()
+        .filter(|kind| wish.only.as_ref().is_none_or(|only| only == kind.name))
+        .filter(|kind| matches!(kind.place, Place::Here(_)) || node::is_there())
+        .collect();
     let mut rows = Vec::new();
     for n in SIZES.into_iter().filter(|n| *n <= wish.max_n) {
-        let kinds: Vec<_> = KINDS
-            .iter()
-            .filter(|kind| wish.only.as_ref().is_none_or(|only| only == kind.name))
-            .collect();
         let mut runs = vec![Vec::new(); kinds.len()];
         for run in 1..=wish.runs.max(1) {
             for (kind, rows) in kinds.iter().zip(&mut runs) {
-                eprintln!("{n} peers, {}, run {run}", kind.name);
-                rows.push(in_a_process(kind.name, n));
+                if n <= kind.most {
+                    eprintln!("{n} peers, {}, run {run}", kind.name);
+                    rows.push(in_a_process(kind, n));
+                } else {
+                    rows.push(Row::blank(kind.name, n));
+                }
             }
         }
         rows.extend(runs.iter().map(|runs| Row::median(runs)));
@@ -122,21 +128,28 @@ fn measure(wish: &Wish) -> String {
 /// The word by which a process is told to measure one system.
 const ONE: &str = "one";
 
-fn in_a_process(system: &str, n: usize) -> Row {
-    let output = Command::new(env::current_exe().expect("a program knows where it is"))
-        .args([ONE, system, &n.to_string()])
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("a process");
-    assert!(output.status.success(), "{system} failed with {n} peers");
+fn in_a_process(kind: &Kind, n: usize) -> Row {
+    let output = match kind.place {
+        Place::Node => node::course(kind.name, n),
+        Place::Here(_) => Command::new(env::current_exe().expect("a program knows where it is"))
+            .args([ONE, kind.name, &n.to_string()])
+            .stderr(Stdio::inherit())
+            .output(),
+    };
+    let output = output.expect("a process");
+    let name = kind.name;
+    assert!(output.status.success(), "{name} failed with {n} peers");
     serde_json::from_slice(&output.stdout).expect("a row")
 }
 
 fn one(system: &str, n: &str) -> ExitCode {
     let kind = KINDS.iter().find(|kind| kind.name == system);
-    let (kind, n) = (kind.expect("a system"), n.parse().expect("a number"));
+    let Some(Place::Here(open)) = kind.map(|kind| kind.place) else {
+        return ExitCode::from(2);
+    };
+    let n = n.parse().expect("a number");
     let folder = tempfile::tempdir().expect("a folder to work in");
-    let row = Row::of(kind, n, folder.path());
+    let row = Row::of(system, open, n, folder.path());
     println!("{}", serde_json::to_string(&row).expect("plain data"));
     ExitCode::SUCCESS
 }

@@ -1,6 +1,6 @@
 //! The figures as a table for people, each beside ours.
 
-use crate::{course::Row, limits::Limits};
+use crate::{course::Row, limits::Limits, systems::KINDS};
 
 /// A column: its heading and its figure.
 type Column = (&'static str, fn(&Row) -> Option<f64>);
@@ -41,6 +41,12 @@ pub fn table(limits: &Limits, rows: &[Row]) -> String {
             };
         }
         text += "\n";
+    }
+    for kind in KINDS {
+        let shown = rows.iter().any(|row| row.system == kind.name);
+        if let Some(note) = kind.note.filter(|_| shown) {
+            text += &format!("\n{}: {note}.\n", kind.name);
+        }
     }
     text
 }

@@ -39,7 +39,7 @@ impl Cache {
 }
 
 impl System for Cache {
-    fn insert(&mut self, peers: &[Peer]) {
+    fn insert(&mut self, peers: &[Peer]) -> Option<()> {
         self.runtime.block_on(async {
             for peer in peers {
                 let addresses = peer.addresses.to_vec();
@@ -47,6 +47,7 @@ impl System for Cache {
                 self.cache.upsert(peer).await;
             }
         });
+        Some(())
     }
 
     fn update(&mut self, peer: &Peer) -> Option<()> {

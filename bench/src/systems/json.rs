@@ -44,7 +44,7 @@ fn name(peer: &Peer) -> String {
 }
 
 impl System for Map {
-    fn insert(&mut self, peers: &[Peer]) {
+    fn insert(&mut self, peers: &[Peer]) -> Option<()> {
         for peer in peers {
             let known = Known {
                 addresses: peer.addresses.to_vec(),
@@ -52,6 +52,7 @@ impl System for Map {
             };
             self.peers.insert(name(peer), known);
         }
+        Some(())
     }
 
     fn update(&mut self, peer: &Peer) -> Option<()> {

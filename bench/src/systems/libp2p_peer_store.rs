@@ -29,7 +29,7 @@ impl MemoryOnly {
 }
 
 impl System for MemoryOnly {
-    fn insert(&mut self, peers: &[Peer]) {
+    fn insert(&mut self, peers: &[Peer]) -> Option<()> {
         for peer in peers {
             let id = name(peer);
             for address in peer.addresses {
@@ -39,6 +39,7 @@ impl System for MemoryOnly {
         // What it tells of each is kept until somebody listens.
         let mut context = Context::from_waker(Waker::noop());
         while self.0.poll(&mut context).is_ready() {}
+        Some(())
     }
 
     fn update(&mut self, peer: &Peer) -> Option<()> {

@@ -37,7 +37,7 @@ impl Tables {
 }
 
 impl System for Tables {
-    fn insert(&mut self, peers: &[Peer]) {
+    fn insert(&mut self, peers: &[Peer]) -> Option<()> {
         let write = self.write();
         let mut table = write.open_table(PEERS).expect("our own table");
         let mut order = write.open_table(ORDER).expect("our own table");
@@ -47,6 +47,7 @@ impl System for Tables {
             table.insert(&peer.id, (0, text.as_str())).expect("room");
             order.insert((0, &peer.id), ()).expect("room");
         }
+        Some(())
     }
 
     fn update(&mut self, peer: &Peer) -> Option<()> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use rejoin_core::{
-    Address, Changes, Config, Connected, ConnectionKind, Direction, Engine, Input, Output, PeerKey,
-    Snapshot, Time, retention::Rule,
+    Address, Changes, Config, Connected, ConnectionKind, Direction, Engine, Identified, Input,
+    Output, PeerKey, Scope, Snapshot, Time, retention::Rule,
 };
 use rejoin_store::PeerStore;
 
@@ -21,6 +21,9 @@ pub struct Rejoin {
 
 /// Some day in 2026.
 const BEGIN: Time = Time::from_millis(1_790_000_000_000);
+
+/// The only peer it is connected with.
+const HELD: [u8; 32] = [0xff; 32];
 
 /// What a start reads before its first dial.
 const FIRST: usize = 200;
@@ -48,7 +51,7 @@ impl Rejoin {
             commit: None,
         };
         rejoin.meet(
-            &key(&[0xff; 32]),
+            &key(&HELD),
             "/ip4/9.9.9.9/tcp/4001".parse().expect("an address"),
         );
         rejoin
@@ -63,9 +66,10 @@ impl Rejoin {
         }
     }
 
-    /// Until a commit is due again.
+    /// Until a commit is due again. The one it holds is heard of meanwhile, or it would look for another.
     fn wait(&mut self) {
         self.now = self.now + Config::default().save_every;
+        self.tell(Input::Received { peer: key(&HELD) });
         self.tell(Input::Tick);
     }
 
@@ -73,7 +77,7 @@ impl Rejoin {
         let met = Input::Connected(Connected {
             peer: peer.clone(),
             address,
-            direction: Direction::Inbound,
+            direction: Direction::Outbound(None),
             kind: ConnectionKind::Direct,
             failures: Vec::new(),
         });
@@ -90,10 +94,23 @@ fn key(id: &[u8; 32]) -> PeerKey {
 }
 
 impl System for Rejoin {
-    fn insert(&mut self, peers: &[Peer]) {
+    /// It meets them, for whom it only heard of it keeps apart from those it knows.
+    fn insert(&mut self, peers: &[Peer]) -> Option<()> {
         for peer in peers {
-            self.update(peer);
+            let key = key(&peer.id);
+            let addresses = peer.addresses.map(Address::from);
+            self.meet(&key, addresses[0].clone());
+            self.tell(Input::Identified(Identified {
+                peer: key.clone(),
+                addresses: addresses.into(),
+                agent: String::new(),
+                protocols: Vec::new(),
+                public_key: Vec::new(),
+                scope: Scope::Public,
+            }));
+            self.part(key);
         }
+        Some(())
     }
 
     fn update(&mut self, peer: &Peer) -> Option<()> {

@@ -37,7 +37,7 @@ impl Table {
 }
 
 impl System for Table {
-    fn insert(&mut self, peers: &[Peer]) {
+    fn insert(&mut self, peers: &[Peer]) -> Option<()> {
         self.begin();
         let sql = "INSERT INTO peers VALUES (?1, ?2, 0)";
         let mut insert = self.conn.prepare_cached(sql).expect("a statement");
@@ -46,6 +46,7 @@ impl System for Table {
             let row = params![peer.id, format!("{a} {b}")];
             insert.execute(row).expect("room");
         }
+        Some(())
     }
 
     fn update(&mut self, peer: &Peer) -> Option<()> {
