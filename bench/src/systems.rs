@@ -19,7 +19,7 @@ pub trait System {
     /// Takes in peers it does not know. `None` if they are in, but not by the way it has for that.
     fn insert(&mut self, peers: &[Peer]) -> Option<()>;
 
-    /// A dial of a peer it knows has worked.
+    /// A dial of a peer it knows has worked, or what comes closest to such evidence.
     fn update(&mut self, peer: &Peer) -> Option<()>;
 
     /// How many it names when asked for its best `k`.

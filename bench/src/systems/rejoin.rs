@@ -1,9 +1,9 @@
 //! Rejoin: the engine with its memory, and the SQLite store beneath it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rejoin_core::{
-    Address, Changes, Config, Connected, ConnectionKind, Direction, Engine, Identified, Input,
+    Address, Changes, Config, Connected, ConnectionKind, Deed, Direction, Engine, Identified, Input,
     Output, PeerKey, Scope, Snapshot, Time, retention::Rule,
 };
 use rejoin_store::PeerStore;
@@ -42,6 +42,7 @@ impl Rejoin {
             low_water: 1,
             retention: vec![Rule::ProvenCap(usize::MAX)],
             peers_max: usize::MAX,
+            sleeps_after: Duration::MAX, // the one it holds may be silent: it looks for no other
             ..Config::default()
         };
         let mut rejoin = Self {
@@ -66,10 +67,9 @@ impl Rejoin {
         }
     }
 
-    /// Until a commit is due again. The one it holds is heard of meanwhile, or it would look for another.
+    /// Until a commit is due again.
     fn wait(&mut self) {
         self.now = self.now + Config::default().save_every;
-        self.tell(Input::Received { peer: key(&HELD) });
         self.tell(Input::Tick);
     }
 
@@ -113,10 +113,16 @@ impl System for Rejoin {
         Some(())
     }
 
+    /// A dial would be a meeting and a parting; what others count for it is one piece of evidence.
     fn update(&mut self, peer: &Peer) -> Option<()> {
-        let key = key(&peer.id);
-        self.meet(&key, Address::from(peer.addresses[0]));
-        self.part(key);
+        let good = Deed::TransferOk {
+            bytes_in: 1,
+            bytes_out: 1,
+        };
+        self.tell(Input::Judged {
+            peer: key(&peer.id),
+            deed: good,
+        });
         Some(())
     }
 

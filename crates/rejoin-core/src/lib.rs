@@ -42,6 +42,7 @@ mod rumours;
 mod scene;
 pub mod score;
 pub mod secret;
+pub mod seldom;
 pub mod signed;
 pub mod source;
 mod sources;

@@ -251,11 +251,8 @@ impl Links {
     }
 
     /// The last connection to a peer is gone. Returns how long it lasted.
-    pub fn went_down(&mut self, key: &PeerKey, now: Time, config: &Config) -> Option<Duration> {
+    pub fn went_down(&mut self, key: &PeerKey, now: Time) -> Option<Duration> {
         let link = self.up.remove(key)?;
-        if self.lost.len() >= config.connections_max {
-            self.lost.pop_front();
-        }
         self.lost.insert(key.clone(), now);
         Some(now.since(link.since))
     }
@@ -266,14 +263,15 @@ impl Links {
     }
 
     /// Those lost long enough ago, while others stayed, to be anchors no more. When everybody is
-    /// lost together the line is to blame, and all of them stay anchors.
+    /// lost together the line is to blame, and all of them stay anchors. Of more than can be connected
+    /// at once the first were not lost together with the last.
     pub fn no_longer_anchors(&mut self, now: Time, config: &Config) -> Vec<PeerKey> {
         let mut gone = Vec::new();
         if self.up.is_empty() {
             return gone;
         }
         while let Some((_, lost)) = self.lost.front()
-            && now.since(*lost) >= config.anchor_grace
+            && (now.since(*lost) >= config.anchor_grace || self.lost.len() > config.connections_max)
         {
             gone.extend(self.lost.pop_front().map(|(key, _)| key));
         }
@@ -315,7 +313,7 @@ mod tests {
     #[test]
     fn one_who_leaves_alone_is_an_anchor_no_more() {
         let (mut links, config) = links(&["alice", "bob"]);
-        links.went_down(&key("bob"), T, &config);
+        links.went_down(&key("bob"), T);
         assert!(links.no_longer_anchors(T, &config).is_empty());
         let decided = links.next_decision(&config).unwrap();
         assert_eq!(links.no_longer_anchors(decided, &config), [key("bob")]);
@@ -326,7 +324,7 @@ mod tests {
         let (mut links, config) = links(&["alice", "bob"]);
         let bob = "bob".parse().unwrap();
         let link = links.get(&bob).unwrap().clone();
-        links.went_down(&bob, T, &config);
+        links.went_down(&bob, T);
         assert!(links.was_lost(&bob));
         links.came_up(&bob, link, &config);
         assert!(!links.was_lost(&bob));
@@ -338,7 +336,7 @@ mod tests {
     fn mistake_04_those_lost_all_together_stay_anchors() {
         let (mut links, config) = links(&["alice", "bob"]);
         for name in ["alice", "bob"] {
-            links.went_down(&key(name), T, &config);
+            links.went_down(&key(name), T);
         }
         let later = T + config.anchor_grace * 100;
         assert!(links.no_longer_anchors(later, &config).is_empty());
@@ -427,13 +425,14 @@ mod tests {
     }
 
     #[test]
-    fn the_lost_are_bounded_too() {
-        let (mut links, mut config) = links(&["alice", "bob", "eve"]);
+    fn of_more_lost_than_can_be_connected_the_first_are_anchors_no_more() {
+        let (mut links, mut config) = links(&["alice", "bob", "eve", "frank"]);
         config.connections_max = 1;
         for name in ["alice", "bob", "eve"] {
-            links.went_down(&key(name), T, &config);
+            links.went_down(&key(name), T);
         }
-        assert_eq!(links.lost.len(), 1);
+        let gone = links.no_longer_anchors(T, &config);
+        assert_eq!(gone, ["alice", "bob"].map(key));
         assert!(links.was_lost(&key("eve")), "the last is the one");
     }
 }

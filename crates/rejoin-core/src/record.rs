@@ -13,6 +13,7 @@ use crate::{
     key::PeerKey,
     reach::Scope,
     secret::{self, PeerSecret},
+    seldom::Seldom,
     signed::Envelope,
     source::Source,
     text::{Blob, Text},
@@ -21,7 +22,7 @@ use crate::{
 
 /// Fields a newer version wrote. We hand them back untouched, so that going back to an older
 /// version loses nothing.
-pub type Unknown = BTreeMap<String, Value>;
+pub type Unknown = Seldom<String, Value>;
 
 /// How many addresses of one peer are kept: a dual-stack node with TCP, QUIC, WebSocket and WebRTC
 /// has eight.
@@ -93,8 +94,8 @@ pub struct PeerRecord {
     #[serde(default)]
     pub control: Control,
     /// The application's own notes, at most [`METADATA_BYTES_MAX`] bytes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub metadata: BTreeMap<Text<64>, Text<4096>>,
+    #[serde(default, skip_serializing_if = "Seldom::is_empty")]
+    pub metadata: Seldom<Text<64>, Text<4096>>,
     /// What the application keeps of it that nobody else may read.
     #[serde(default, skip_serializing_if = "secret::is_unwritten")]
     pub secret: Option<PeerSecret>,
@@ -322,7 +323,7 @@ impl PeerRecord {
             evidence: Evidence::default(),
             role: Role::default(),
             control: Control::default(),
-            metadata: BTreeMap::new(),
+            metadata: Seldom::new(),
             secret: None,
             noted: Time::default(),
             unknown: Unknown::new(),

@@ -196,7 +196,7 @@ pub fn plan<'a>(
     now: Time,
 ) -> PruneReport {
     let mut report = PruneReport::default();
-    let mut staying: BTreeMap<Pool, Vec<(f64, &PeerRecord)>> = BTreeMap::new();
+    let mut staying: BTreeMap<Pool, Vec<(bool, &PeerRecord)>> = BTreeMap::new();
     for record in records {
         report.checked += 1;
         // Forgetting a block would lift it. A ban of ours spares nobody: whoever misbehaves under a
@@ -218,13 +218,7 @@ pub fn plan<'a>(
             }
             None => record.pool(),
         };
-        // The spared take up room, but are never the ones to go.
-        let rank = if spared {
-            f64::INFINITY
-        } else {
-            score::rank(record)
-        };
-        staying.entry(pool).or_default().push((rank, record));
+        staying.entry(pool).or_default().push((spared, record));
     }
     for rule in rules {
         let Some((pool, most)) = rule.cap() else {
@@ -235,11 +229,14 @@ pub fn plan<'a>(
         if over == 0 {
             continue;
         }
-        members.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.key.cmp(&b.1.key)));
-        for (rank, record) in members.iter().take(over) {
-            if rank.is_finite() {
-                report.pass(record, Fate::Forget, *rule);
-            }
+        // The spared take up room, but are never the ones to go.
+        let free = members.iter().filter(|(spared, _)| !spared);
+        let mut worst_first: Vec<_> = free
+            .map(|(_, record)| (score::rank(record), *record))
+            .collect();
+        worst_first.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.key.cmp(&b.1.key)));
+        for (_, record) in worst_first.into_iter().take(over) {
+            report.pass(record, Fate::Forget, *rule);
         }
     }
     report.fates.sort_by(|a, b| a.peer.cmp(&b.peer));

@@ -2,37 +2,41 @@
 
 use std::{
     fmt,
+    num::NonZeroU64,
     ops::{Add, Sub},
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since the UNIX epoch.
 ///
 /// One type serves saved stamps and live deadlines alike, so a test can write any moment down. The
 /// shell makes sure that it never runs backwards while the program lives; between two runs it may
 /// have been set in either direction, so every difference saturates at zero.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct Time(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(
+    /// One more than the milliseconds, so that an `Option<Time>` is no larger: a record holds a dozen.
+    NonZeroU64,
+);
 
 impl Time {
-    /// A moment that many milliseconds after the UNIX epoch.
+    /// A moment that many milliseconds after the UNIX epoch. The last two that there are count as one.
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+        Self(NonZeroU64::MIN.saturating_add(millis))
     }
 
     /// Milliseconds since the UNIX epoch.
     pub const fn as_millis(self) -> u64 {
-        self.0
+        match self.0.get() {
+            u64::MAX => u64::MAX,
+            one_more => one_more - 1,
+        }
     }
 
     /// How long ago `earlier` was, or zero if it lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.as_millis().saturating_sub(earlier.as_millis()))
     }
 }
 
@@ -40,7 +44,7 @@ impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(whole_millis(span)))
+        Self::from_millis(self.as_millis().saturating_add(whole_millis(span)))
     }
 }
 
@@ -48,13 +52,37 @@ impl Sub<Duration> for Time {
     type Output = Self;
 
     fn sub(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(whole_millis(span)))
+        Self::from_millis(self.as_millis().saturating_sub(whole_millis(span)))
     }
 }
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ms", self.0)
+        write!(f, "{} ms", self.as_millis())
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Time").field(&self.as_millis()).finish()
+    }
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Self::from_millis(0)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_millis().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self::from_millis)
     }
 }
 
@@ -74,5 +102,17 @@ mod tests {
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(early - Duration::from_secs(1), Time::from_millis(0));
         assert_eq!(early + Duration::MAX, Time::from_millis(u64::MAX));
+    }
+
+    #[test]
+    fn a_moment_is_saved_as_its_milliseconds_and_a_missing_one_takes_no_room() {
+        for millis in [0, 1, 1_790_000_000_000, u64::MAX] {
+            let time = Time::from_millis(millis);
+            assert_eq!(time.as_millis(), millis);
+            let json = serde_json::to_string(&time).unwrap();
+            assert_eq!(json, millis.to_string());
+            assert_eq!(serde_json::from_str::<Time>(&json).unwrap(), time);
+        }
+        assert_eq!(size_of::<Option<Time>>(), size_of::<Time>());
     }
 }

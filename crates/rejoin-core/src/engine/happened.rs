@@ -180,7 +180,7 @@ impl Engine {
 
     pub(super) fn disconnected(&mut self, now: Time, peer: &PeerKey) {
         let before = self.links.peers();
-        let Some(session) = self.links.went_down(peer, now, &self.config) else {
+        let Some(session) = self.links.went_down(peer, now) else {
             return;
         };
         self.fewer_count(now, before);

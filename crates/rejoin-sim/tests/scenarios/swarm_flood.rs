@@ -26,6 +26,9 @@ fn check(attack: Attack, slack: f64) {
     if attack != Attack::Peer {
         let simple = [figures.fifo, figures.lru].map(|it| it.hostile_connection_share);
         let misled = simple.into_iter().fold(0.0, f64::max);
-        assert!(misled > figures.hostile_connection_share + 0.1, "{figures:?}");
+        assert!(
+            misled > figures.hostile_connection_share + 0.1,
+            "{figures:?}"
+        );
     }
 }
