@@ -272,7 +272,7 @@ impl Default for Config {
             relay_look_every: Duration::from_secs(10), // looks at everybody in memory
 
             check_every: Duration::from_secs(30), // `tune --swarm`: half and twice do alike
-            // Bitcoin Core: two minutes. `tune --swarm`: one minute costs 16 % more bytes, and gains nothing.
+            // Bitcoin Core: two minutes. `tune --swarm`: one minute costs 18 % more bytes, and gains nothing.
             feeler_every: MINUTE * 2,
             discover_every: MINUTE * 2, // as feelers; `tune --swarm`: half and twice do alike
             prune_every: MINUTE * 10,   // guess: nothing urgent ever happens here

@@ -29,6 +29,7 @@ mod order;
 mod outage;
 pub mod output;
 mod placement;
+pub mod query;
 mod queue;
 mod ranking;
 pub mod reach;

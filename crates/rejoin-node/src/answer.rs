@@ -107,6 +107,8 @@ pub struct PeersAnswer {
     /// How many fit the filter; more than are listed if there is a limit.
     pub total: usize,
     pub peers: Vec<PeerRow>,
+    /// Behind whom the next page begins, if there is one.
+    pub next: Option<String>,
 }
 
 /// A peer in one line.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use ureq::{
     Agent, Body,
@@ -70,13 +71,8 @@ impl Client {
         match question {
             Question::Status => self.get("status", &[]),
             Question::Peers(query) => {
-                let fields = serde_json::to_value(query).unwrap_or_default();
-                let given: Vec<(String, String)> = fields
-                    .as_object()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|(name, value)| Some((name.clone(), plain(value)?)))
-                    .collect();
+                let mut given = fields(&query.filter);
+                given.extend(fields(&query.page));
                 self.get("peers", &given)
             }
             Question::Peer(peer) => self.get(&format!("peers/{}", quoted(peer)), &[]),
@@ -150,6 +146,14 @@ fn answer(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Failur
         Ok(refused) => Err(refused.error.into()),
         Err(_) => Err(Failure::NoAnswer(format!("status {}", response.status()))),
     }
+}
+
+/// The fields of something as they stand in a query.
+fn fields(of: &impl Serialize) -> Vec<(String, String)> {
+    let fields = serde_json::to_value(of).unwrap_or_default();
+    let fields = fields.as_object().into_iter().flatten();
+    let given = fields.filter_map(|(name, value)| Some((name.clone(), plain(value)?)));
+    given.collect()
 }
 
 /// A value as it stands in a query; `None` for one that is not given.

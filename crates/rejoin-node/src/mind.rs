@@ -1,12 +1,12 @@
 //! What there is to ask: the memory of a running node, or one that lies in a store. Both answer
 //! through [`answer`], so a command does the same with and without a running node.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 use rejoin::{
     Choice, Command, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Source, Status, Time,
 };
-use rejoin_core::{retention::PruneReport, score, text::Text};
+use rejoin_core::{query, retention::PruneReport, score, text::Text};
 
 use crate::{
     answer::{
@@ -14,7 +14,7 @@ use crate::{
         PruneAnswer, StatusAnswer, TimelineAnswer, WhyAnswer,
     },
     naming,
-    question::{Hearsay, IMPORT_MAX, LIMIT_MAX, Query, Question, Sort},
+    question::{Hearsay, IMPORT_MAX, LIMIT_MAX, Page, Query, Question},
     refusal::Refusal,
 };
 
@@ -43,7 +43,7 @@ pub fn answer(mind: &mut impl Mind, question: &Question, now: Time) -> Result<An
         Question::Status => {
             Answer::Status(Box::new(StatusAnswer::new(mind.facts(), mind.status())))
         }
-        Question::Peers(query) => Answer::Peers(peers(mind, query, now)),
+        Question::Peers(query) => Answer::Peers(peers(mind, query, now)?),
         Question::Peer(name) => {
             let record = find(mind, name)?;
             Answer::Peer(Box::new(PeerAnswer {
@@ -157,48 +157,45 @@ fn row(mind: &impl Mind, record: &PeerRecord, now: Time) -> PeerRow {
     PeerRow::new(record, mind.is_connected(&record.key), now)
 }
 
-fn peers(mind: &impl Mind, query: &Query, now: Time) -> PeersAnswer {
-    let mut peers: Vec<_> = match query.purpose {
-        Some(purpose) => mind
-            .best_for(purpose, usize::MAX)
-            .into_iter()
-            .map(|choice| PeerRow {
-                worth: Some(choice.worth),
-                ..row(mind, choice.record, now)
-            })
-            .collect(),
-        None => sorted(
-            mind.peers().map(|record| row(mind, record, now)),
-            query.sort,
-        ),
+fn peers(mind: &impl Mind, query: &Query, now: Time) -> Result<PeersAnswer, Refusal> {
+    let Query { filter, page } = query;
+    let fitting: Vec<_> = match page.purpose {
+        Some(purpose) => {
+            let mut suited = mind.best_for(purpose, usize::MAX);
+            suited.retain(|choice| filter.fits(choice.record, now));
+            let worth = suited.into_iter().map(|it| (it.record, Some(it.worth)));
+            worth.collect()
+        }
+        None => {
+            let sorted = page.sort.sorted(filter.among(mind.peers(), now), now);
+            sorted.into_iter().map(|record| (record, None)).collect()
+        }
     };
-    peers.retain(|peer| query.filter.as_ref().is_none_or(|text| fits(peer, text)));
-    let total = peers.len();
-    peers.truncate(query.limit.unwrap_or(LIMIT_MAX).min(LIMIT_MAX));
-    PeersAnswer { total, peers }
+    paged(mind, &fitting, page, now)
 }
 
-fn sorted(peers: impl Iterator<Item = PeerRow>, sort: Sort) -> Vec<PeerRow> {
-    let mut peers: Vec<_> = peers.collect();
-    let never = f32::INFINITY;
-    let latency = |row: &PeerRow| row.latency_ms.unwrap_or(never);
-    peers.sort_by(|a, b| {
-        let order = match sort {
-            Sort::Score => b.score.total_cmp(&a.score),
-            Sort::LastSeen => b.last_seen.cmp(&a.last_seen),
-            Sort::Latency => latency(a).total_cmp(&latency(b)),
-            Sort::Name => Ordering::Equal,
-        };
-        order.then_with(|| a.peer.cmp(&b.peer))
+fn paged<'a>(
+    mind: &impl Mind,
+    fitting: &[(&'a PeerRecord, Option<f64>)],
+    page: &Page,
+    now: Time,
+) -> Result<PeersAnswer, Refusal> {
+    let keys = fitting.iter().map(|(record, _)| &record.key);
+    let after = (page.after.as_deref()).map(|name| naming::find(name, keys));
+    let limit = page.limit.unwrap_or(LIMIT_MAX).min(LIMIT_MAX);
+    let key = |(record, _): &(&'a PeerRecord, _)| &record.key;
+    let listed = query::page(fitting, key, after.transpose()?.as_ref(), limit);
+    let listed = listed.unwrap_or_default();
+    let rows = listed.iter().map(|(record, worth)| PeerRow {
+        worth: *worth,
+        ..row(mind, record, now)
     });
-    peers
-}
-
-fn fits(peer: &PeerRow, text: &str) -> bool {
-    let text = text.to_lowercase();
-    let has = |field: &str| field.to_lowercase().contains(&text);
-    has(&peer.peer)
-        || peer.name.as_deref().is_some_and(has)
-        || peer.agent.as_deref().is_some_and(has)
-        || peer.addresses.iter().any(|address| has(address))
+    let peers: Vec<_> = rows.collect();
+    let more = listed.last().map(key) != fitting.last().map(key);
+    let last = peers.last().filter(|_| more);
+    Ok(PeersAnswer {
+        total: fitting.len(),
+        next: last.map(|row| row.peer.clone()),
+        peers,
+    })
 }

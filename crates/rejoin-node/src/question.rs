@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use rejoin::{PeerKey, Purpose};
-use rejoin_core::Address;
+use rejoin::{
+    Address, PeerKey, Purpose,
+    query::{Filter, Sort},
+};
 use serde::{Deserialize, Serialize};
 
 /// One question or wish. Peers are named in full or abbreviated; see [`crate::naming`].
@@ -128,38 +130,32 @@ fn as_dns(text: &str) -> Option<String> {
     (!host.is_empty() && host.chars().all(plain)).then(|| format!("/dns/{host}/tcp/{port}"))
 }
 
-/// Which peers, in what order, how many.
+/// Which peers, and which page of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Query {
+    /// Only those.
+    pub filter: Filter,
+    /// In what order, how many.
+    pub page: Page,
+}
+
+/// A page of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Query {
+pub struct Page {
     /// In what order.
     pub sort: Sort,
     /// Only those that suit a purpose, and in order of how well they do.
     #[serde(rename = "for")]
     pub purpose: Option<Purpose>,
-    /// Only those whose name, address or program contains this, whatever the case.
-    pub filter: Option<String>,
+    /// What follows behind this peer: the last one of the page before.
+    pub after: Option<String>,
     /// At most so many; see [`LIMIT_MAX`].
     pub limit: Option<usize>,
 }
 
 /// Peers in one answer at most: some megabytes of JSON.
 pub const LIMIT_MAX: usize = 10_000;
-
-/// In what order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sort {
-    /// The best first.
-    #[default]
-    Score,
-    /// The latest sign of life first.
-    LastSeen,
-    /// The fastest first; those never measured last.
-    Latency,
-    /// By peer id.
-    Name,
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! The command line, the environment and the usual places, read once and turned into plain data.
 //! Nothing else in this program looks at any of them.
 
+mod query;
 mod sealing;
 mod sources;
 
@@ -15,14 +16,9 @@ use etcetera::app_strategy::{AppStrategy, AppStrategyArgs, choose_native_strateg
 use libp2p::{Multiaddr, PeerId};
 use rejoin::Purpose;
 
-use crate::{
-    demo,
-    failure::Failure,
-    folder::Folder,
-    question::{Query, Sort},
-    sealing::SealWish,
-};
+use crate::{demo, failure::Failure, folder::Folder, sealing::SealWish};
 
+pub use query::PeersArgs;
 pub use sources::SourceSettings;
 
 /// A peer-to-peer node that remembers: whom it met, who was good, and how to get back to them.
@@ -209,32 +205,6 @@ pub struct PurposeArgs {
     /// What peers are wanted for
     #[arg(long = "for", value_name = "PURPOSE", value_parser = purposes())]
     pub purpose: Option<Purpose>,
-}
-
-#[derive(Args, Debug)]
-pub struct PeersArgs {
-    /// In what order; for a purpose it is the best first
-    #[arg(long, value_enum, default_value_t, conflicts_with = "purpose")]
-    sort: Sort,
-    #[command(flatten)]
-    what: PurposeArgs,
-    /// Only peers whose id, name, address or program contains this
-    #[arg(long, value_name = "TEXT")]
-    filter: Option<String>,
-    /// At most so many
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
-}
-
-impl From<PeersArgs> for Query {
-    fn from(args: PeersArgs) -> Self {
-        Self {
-            sort: args.sort,
-            purpose: args.what.purpose,
-            filter: args.filter,
-            limit: args.limit,
-        }
-    }
 }
 
 #[derive(Args, Debug)]

@@ -3,7 +3,10 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::{Start, api::Api, home, name_in};
+use libp2p::PeerId;
 use serde_json::json;
 
 #[test]
@@ -47,9 +50,55 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
         400,
         "unreadable",
     );
-    api.refused(&api.get("peers?sort=beauty"), 400, "unreadable");
+    for query in [
+        "sort=beauty",
+        "pool=deep",
+        "score-min=high",
+        "seen-within-s=1h",
+    ] {
+        api.refused(&api.get(&format!("peers?{query}")), 400, "unreadable");
+    }
+    api.refused(&api.get("peers?after=nobody"), 404, "no-such-peer");
     api.refused(&api.get("peers/nobody"), 404, "no-such-peer");
     api.refused(&api.get("nothing"), 404, "no-such-page");
+}
+
+#[test]
+fn a_memory_is_read_page_by_page_and_only_as_far_as_it_fits() {
+    let api = Api::of_a_node();
+    let told = |n: u8| {
+        let addresses = [format!("/ip4/8.8.{n}.4/tcp/1")];
+        json!({ "peer": PeerId::random().to_string(), "addresses": addresses })
+    };
+    let told: Vec<_> = (0..9).map(told).collect();
+    let (status, answer) = api.post("import", &api.token(), &json!({ "peers": told }));
+    // Two that belong to one seat of the hearsay cannot both have it.
+    let known = answer["new"].as_u64().unwrap();
+    assert!(status == 200 && known > 4, "{answer}");
+    let (mut names, mut after) = (Vec::new(), String::new());
+    loop {
+        let (_, page) = api.get(&format!("peers?sort=name&source=import&limit=2{after}"));
+        assert_eq!(page["total"], known, "{page}");
+        let rows = page["peers"].as_array().unwrap();
+        names.extend(
+            rows.iter()
+                .map(|row| row["peer"].as_str().unwrap().to_owned()),
+        );
+        match page["next"].as_str() {
+            Some(last) => after = format!("&after={last}"),
+            None => break,
+        }
+    }
+    assert_eq!(names.len() as u64, known);
+    assert_eq!(
+        BTreeSet::from_iter(&names).len(),
+        names.len(),
+        "each of them once"
+    );
+    let (_, seen) = api.get("peers?source=import&netgroup=8.8.0.0/16&seen-within-s=3600");
+    assert_eq!(seen["total"], 0, "of none we know that it lives");
+    let (_, all) = api.get("peers?source=import&netgroup=8.8.0.0/16&pool=hearsay&transport=tcp");
+    assert_eq!(all["total"], known);
 }
 
 #[test]

@@ -105,6 +105,22 @@ fn peers_can_be_sorted_filtered_and_limited_with_and_without_a_node() {
         assert_eq!(count(&["peers", "--filter", "127.0.0.1"]), (1, 1));
         assert_eq!(count(&["peers", "--filter", "nobody at all"]), (0, 0));
         assert_eq!(count(&["peers", "--limit", "0"]), (1, 0));
+        for (wish, fits, does_not) in [
+            ("--pool", "proven", "hearsay"),
+            ("--connection", "direct", "relayed"),
+            ("--transport", "tcp", "webrtc"),
+            ("--netgroup", "loopback", "203.0.0.0/16"),
+            ("--source", "bootstrap", "import:chiral"),
+            ("--score-min", "0.01", "1"),
+            ("--seen-within", "1h", "0s"),
+            ("--known-for", "0s", "1day"),
+        ] {
+            assert_eq!(count(&["peers", wish, fits]), (1, 1), "{wish} {fits}");
+            let nobody = count(&["peers", wish, does_not]);
+            assert_eq!(nobody, (0, 0), "{wish} {does_not}");
+        }
+        assert_eq!(count(&["peers", "--tag", "room"]), (0, 0));
+        assert_eq!(count(&["peers", "--after", bob]), (1, 0));
         assert!(words(data, &["peers"]).contains(&bob[bob.len() - 8..]));
     });
 }

@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use rejoin::Purpose;
+use rejoin::{Purpose, query::Filter};
 use serde::Deserialize;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -23,7 +23,7 @@ use tokio::{
 use super::Ask;
 use crate::{
     answer::Answer,
-    question::{Hearsay, Query, Question, Target},
+    question::{Hearsay, Page, Query, Question, Target},
     refusal::{Refusal, Refused},
 };
 
@@ -92,10 +92,14 @@ async fn status(State(asks): State<Asks>) -> Response {
 
 async fn peers(
     State(asks): State<Asks>,
-    query: Result<UrlQuery<Query>, QueryRejection>,
+    filter: Result<UrlQuery<Filter>, QueryRejection>,
+    page: Result<UrlQuery<Page>, QueryRejection>,
 ) -> Response {
-    let query = query.map_err(|error| unreadable(error.body_text()));
-    put(asks, query.map(|UrlQuery(query)| Question::Peers(query))).await
+    let query = filter.and_then(|UrlQuery(filter)| {
+        let UrlQuery(page) = page?;
+        Ok(Question::Peers(Query { filter, page }))
+    });
+    put(asks, query.map_err(|error| unreadable(error.body_text()))).await
 }
 
 async fn peer(State(asks): State<Asks>, Path(peer): Path<String>) -> Response {

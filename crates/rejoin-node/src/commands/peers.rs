@@ -14,8 +14,8 @@ use crate::{
 };
 
 pub fn run(place: &Place, query: Query, json: bool) -> Result<(), Failure> {
-    let filtered = query.filter.is_some() || query.purpose.is_some();
-    let chosen = query.purpose.is_some();
+    let chosen = query.page.purpose.is_some();
+    let filtered = !query.filter.is_empty() || chosen;
     let answer = node::ask(place, &Question::Peers(query))?;
     let now = now().as_millis();
     let worth = if chosen { "WORTH" } else { "SCORE" };
@@ -23,7 +23,7 @@ pub fn run(place: &Place, query: Query, json: bool) -> Result<(), Failure> {
 }
 
 fn words(answer: PeersAnswer, filtered: bool, worth: &'static str, now: u64) -> String {
-    let PeersAnswer { total, peers } = answer;
+    let PeersAnswer { total, peers, next } = answer;
     match (total, filtered) {
         (0, true) => return "nobody in memory fits; `rejoin peers` lists everybody".into(),
         (0, false) => return "nobody is remembered yet; `rejoin up` meets peers".into(),
@@ -41,10 +41,12 @@ fn words(answer: PeersAnswer, filtered: bool, worth: &'static str, now: u64) -> 
     ];
     let mut text = table(head, &[1, 3], peers.into_iter().map(|peer| row(peer, now)));
     if shown < total {
-        text.push_str(&format!(
-            "\n{DIM}{shown} of {}{DIM:#}",
-            count(total, "peer")
-        ));
+        let more = match next {
+            Some(last) => format!("; `--after {}` lists more", short(&last)),
+            None => String::new(),
+        };
+        let all = count(total, "peer");
+        text.push_str(&format!("\n{DIM}{shown} of {all}{more}{DIM:#}"));
     }
     text
 }
@@ -130,6 +132,7 @@ mod tests {
         let nobody = || PeersAnswer {
             total: 0,
             peers: Vec::new(),
+            next: None,
         };
         assert!(words(nobody(), false, "SCORE", 0).contains("rejoin up"));
         assert!(words(nobody(), true, "WORTH", 0).contains("rejoin peers"));
