@@ -29,7 +29,12 @@ torture *args:
 
 # How long the engine and the shelf take
 bench:
-    cargo bench -p rejoin-core -p rejoin-store
+    cargo bench -p rejoin-core --bench engine
+    cargo bench -p rejoin-store
+
+# What the engine costs in instructions, against its budget; needs valgrind
+instructions:
+    .ci/instructions
 
 # The same work on Rejoin and on other stores of peers, in a workspace of its own; `--max-n 10000` for a short form
 rivals *args:

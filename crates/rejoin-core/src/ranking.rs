@@ -6,10 +6,7 @@
 //! tournament tree of Knuth, "The Art of Computer Programming" 3, 5.4.1, eight wide so that a group is
 //! one line of a processor's cache). That costs nine bytes a peer, and no sorting ever.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    collections::BinaryHeap,
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// The ranks of a growing and shrinking row of peers, each known by its place in the row.
 #[derive(Clone, Debug)]
@@ -19,7 +16,8 @@ pub struct Ranking {
 }
 
 /// Neighbours that compete.
-const FAN: usize = 8;
+const FAN: usize = 1 << FAN_BITS;
+const FAN_BITS: usize = 3;
 
 /// The rank of who is not to be found among the best at all.
 pub const UNRANKED: f64 = f64::NEG_INFINITY;
@@ -72,8 +70,8 @@ impl Ranking {
             loop {
                 let next: Winner = open.pop()?;
                 match next.row.checked_sub(1) {
-                    None => return Some(next.at),
-                    Some(below) => open.extend(self.group(below, next.at)),
+                    None => return Some(next.at()),
+                    Some(below) => open.extend(self.group(below, next.at())),
                 }
             }
         })
@@ -81,14 +79,13 @@ impl Ranking {
 
     /// Those of one group that are ranked.
     fn group(&self, row: usize, nth: usize) -> impl Iterator<Item = Winner> {
-        let first = nth * FAN;
-        let ranks = self.rows[row][first..].iter().take(FAN);
-        let winners = ranks.enumerate().map(move |(n, rank)| Winner {
-            rank: *rank,
+        let ranks = self.rows[row][nth * FAN..].iter().take(FAN).enumerate();
+        let ranked = ranks.filter(|(_, rank)| **rank > UNRANKED);
+        ranked.map(move |(n, rank)| Winner {
+            rank: in_order(*rank),
+            first: Reverse((nth * FAN + n) << (FAN_BITS * row)),
             row,
-            at: first + n,
-        });
-        winners.filter(|winner| winner.rank > UNRANKED)
+        })
     }
 
     /// Puts the rows above right after one of the lowest has changed, come or gone.
@@ -124,36 +121,33 @@ fn best(group: &[f64]) -> f64 {
     group.iter().copied().fold(UNRANKED, f64::max)
 }
 
-/// A peer, or the best of a group of them.
-#[derive(Clone, Copy, Debug)]
+/// A peer, or the best of a group of them. The greatest is found next: of equals the one nearer the
+/// front, and groups before the peers who may be in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Winner {
-    rank: f64,
+    rank: u64,
+    /// The place of the first peer it may be.
+    first: Reverse<usize>,
     row: usize,
-    at: usize,
 }
 
-impl Ord for Winner {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // Of equals the one nearer the front, and groups before peers, who may be in them.
-        let span = |it: &Self| (it.at * FAN.pow(it.row as u32), Reverse(it.row));
-        let by_rank = self.rank.total_cmp(&other.rank);
-        by_rank.then_with(|| span(other).cmp(&span(self)))
+impl Winner {
+    /// Its place in its row.
+    fn at(self) -> usize {
+        self.first.0 >> (FAN_BITS * self.row)
     }
 }
 
-impl PartialOrd for Winner {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+/// A whole number in whose order ranks are.
+fn in_order(rank: f64) -> u64 {
+    let bits = rank.to_bits();
+    // Those below zero count down from the middle, the others up.
+    if bits >> 63 == 1 {
+        !bits
+    } else {
+        bits | 1 << 63
     }
 }
-
-impl PartialEq for Winner {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Winner {}
 
 #[cfg(test)]
 mod tests {
