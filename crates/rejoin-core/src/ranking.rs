@@ -105,13 +105,13 @@ impl Ranking {
             at /= FAN;
             let winner = groups.skip(at).map(best).next();
             let above = &mut self.rows[row + 1];
-            let grew = above.len() != count;
             above.resize(count, UNRANKED);
-            if let Some(winner) = winner {
-                let before = std::mem::replace(&mut above[at], winner);
-                if before == winner && !grew {
-                    return;
-                }
+            // Nothing to pass on, be it that the group is new and ranks nobody: what is missing further
+            // up counts as unranked there.
+            if let Some(winner) = winner
+                && std::mem::replace(&mut above[at], winner) == winner
+            {
+                return;
             }
         }
     }
