@@ -16,17 +16,14 @@ fn a_flood_costs_no_friend_and_gains_no_more_connections_than_chance_would() {
 /// `slack` is what a single connection of all runs together may add to the share.
 #[track_caller]
 fn check(attack: Attack, slack: f64) {
-    let figures = Figures::of(attack, affordable(30), || {});
+    let figures = Figures::of(attack, affordable(60), || {});
     assert!(figures.proven > 40 * figures.seeds, "{figures:?}");
     assert_eq!(figures.proven_lost, 0, "{figures:?}");
     let fair = figures.hostile_netgroup_share + slack;
     assert!(figures.hostile_connection_share <= fair, "{figures:?}");
-    // The simpler memories, told the same, lead to the attackers far more often; which of the two it
-    // misleads more depends on the attack.
+    // The simpler memories, told the same, lead to the attackers far more often.
     if attack != Attack::Peer {
-        let ours = figures.hostile_connection_share;
-        let [fifo, lru] = [figures.fifo, figures.lru].map(|it| it.hostile_connection_share);
-        assert!(lru > ours, "{figures:?}");
-        assert!(lru.max(fifo) > ours + 0.1, "{figures:?}");
+        let lru = figures.lru.hostile_connection_share;
+        assert!(lru > figures.hostile_connection_share + 0.1, "{figures:?}");
     }
 }
