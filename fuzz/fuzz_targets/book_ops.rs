@@ -248,9 +248,9 @@ impl World {
         // Of whom we came to know before their page was read, the disk knows more.
         let read = |it: &&PeerRecord| !self.unread.contains(&it.key);
         let known = engine.peers().filter(read);
-        let known: Vec<_> = known.map(|it| (&it.key, it.pool())).collect();
+        let known: BTreeMap<_, _> = known.map(|it| (&it.key, it.pool())).collect();
         let saved = self.disk.values().filter(read);
-        let saved: Vec<_> = saved.map(|it| (&it.key, it.pool())).collect();
+        let saved: BTreeMap<_, _> = saved.map(|it| (&it.key, it.pool())).collect();
         assert!(self.unread.iter().all(|key| self.disk.contains_key(key)));
         assert_eq!(saved, known);
     }
