@@ -8,6 +8,7 @@ use std::{
 
 use multiaddr::{Multiaddr, PeerId, Protocol};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smallvec::SmallVec;
 
 use crate::key::PeerKey;
 
@@ -15,7 +16,11 @@ use crate::key::PeerKey;
 ///
 /// The `/p2p/…` of a relay stays: it is part of the way. A bare `ip:port` reads as `/ip4/…/tcp/…`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(Multiaddr);
+pub struct Address(
+    /// Its bytes, which are those of a multiaddr. There are millions: QUIC over IPv6 takes 23, and needs
+    /// no room but this.
+    SmallVec<[u8; 24]>,
+);
 
 /// Why some text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,10 +108,11 @@ impl Address {
     /// is anything but ASCII let in, lest a stranger's address moves the cursor of whoever lists it.
     pub fn split(address: Multiaddr) -> Result<(Self, Option<PeerKey>), AddressError> {
         let (address, peer) = Self::split_text(address)?;
-        let text = address.0.to_string();
+        let meant = address.to_multiaddr();
+        let text = meant.to_string();
         match text.parse::<Multiaddr>() {
-            Ok(read) if read == address.0 && is_plain(&text) => Ok((address, peer)),
-            Ok(_) | Err(_) => Err(garbled(&address.0)),
+            Ok(read) if read == meant && is_plain(&text) => Ok((address, peer)),
+            Ok(_) | Err(_) => Err(garbled(&meant)),
         }
     }
 
@@ -127,8 +133,12 @@ impl Address {
             None => Err(AddressError::Empty),
             // The next one to read it would take that name off as well.
             Some(Protocol::P2p(_)) => Err(garbled(&address)),
-            Some(_) => Ok((Self(address), peer)),
+            Some(_) => Ok((Self::of(&address), peer)),
         }
+    }
+
+    fn of(address: &Multiaddr) -> Self {
+        Self(SmallVec::from_slice(address.as_ref()))
     }
 
     /// Reads a multiaddr or a bare `ip:port`, and the peer id at its end if it has one.
@@ -149,13 +159,23 @@ impl Address {
     }
 
     /// The multiaddr itself.
-    pub fn multiaddr(&self) -> &Multiaddr {
-        &self.0
+    pub fn to_multiaddr(&self) -> Multiaddr {
+        Multiaddr::try_from(self.0.to_vec()).expect("it was made of one")
+    }
+
+    /// What the multiaddr is made of, from the outside in.
+    pub fn parts(&self) -> impl Iterator<Item = Protocol<'_>> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            let (part, after) = Protocol::from_bytes(rest).ok()?;
+            rest = after;
+            Some(part)
+        })
     }
 
     /// The IP address it begins with, if any; an IPv4 address mapped into IPv6 comes out as IPv4.
     pub fn ip(&self) -> Option<IpAddr> {
-        match self.0.iter().next()? {
+        match self.parts().next()? {
             Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
             Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),
             _ => None,
@@ -166,7 +186,7 @@ impl Address {
     /// outer `None` too: nobody can dial it.
     pub fn relay(&self) -> Option<PeerId> {
         let mut last = None;
-        for part in &self.0 {
+        for part in self.parts() {
             match part {
                 Protocol::P2p(peer) => last = Some(peer),
                 Protocol::P2pCircuit => return last,
@@ -179,7 +199,7 @@ impl Address {
     /// What carries a connection to it.
     pub fn transport(&self) -> Transport {
         let mut found = Transport::Other;
-        for part in &self.0 {
+        for part in self.parts() {
             found = match part {
                 Protocol::P2pCircuit => return Transport::Relay,
                 Protocol::Tcp(_) => Transport::Tcp,
@@ -213,7 +233,7 @@ fn first_of(text: &str) -> String {
 
 impl From<SocketAddr> for Address {
     fn from(socket: SocketAddr) -> Self {
-        Self(Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())))
+        Self::of(&Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())))
     }
 }
 
@@ -228,19 +248,19 @@ impl FromStr for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.parts().try_for_each(|part| part.fmt(f))
     }
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        serializer.collect_str(self)
     }
 }
 

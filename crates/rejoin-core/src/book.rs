@@ -15,6 +15,7 @@ use crate::{
     changes::{Changes, Counts, PeerDelta},
     config::Config,
     decay::{self, Decayed, Penalty},
+    evidence::ConnectionKind,
     hosts,
     input::{AddressFailure, Deed, Failure, Identified},
     key::PeerKey,
@@ -24,7 +25,7 @@ use crate::{
     notes::Note,
     placement::{Placement, Slot, Teller},
     reach::Reach,
-    record::{ADDRESSES_MAX, ConnectionKind, Control, PROTOCOLS_MAX, PeerRecord, Place, Pool},
+    record::{ADDRESSES_MAX, Control, PROTOCOLS_MAX, PeerRecord, Place, Pool},
     records::{Entry, Records},
     reputation::{self, Judgement},
     retention::{self, Fate, PruneReport},
@@ -231,15 +232,17 @@ impl Book {
         config: &Config,
     ) -> bool {
         let key = &signed.peer;
-        let known = self.get(key).and_then(|record| record.signed_seq);
+        let known = self
+            .get(key)
+            .and_then(|record| record.credentials.signed_seq);
         if known >= Some(signed.seq) {
             return false;
         }
         let learned = self.hear(now, key, believable, source, config);
         self.update(now, key, |record| {
-            record.signed_record = Some(signed.envelope.clone());
-            record.signed_seq = Some(signed.seq);
-            record.signed_scope = signed.scope();
+            record.credentials.signed_record = Some(signed.envelope.clone());
+            record.credentials.signed_seq = Some(signed.seq);
+            record.credentials.signed_scope = signed.scope();
             record.addresses.retain(|known| {
                 known.last_success.is_some()
                     || !matches!(known.source, Source::Pex(_) | Source::Gossip(_))
@@ -416,7 +419,7 @@ impl Book {
                 .protocols
                 .iter()
                 .any(|name| name.starts_with("/libp2p/circuit/relay/0.2.0/hop"));
-            record.public_key = Blob::new(told.public_key.clone());
+            record.credentials.public_key = Blob::new(told.public_key.clone());
             let believable = told
                 .addresses
                 .iter()
@@ -523,7 +526,9 @@ impl Book {
 
     /// Holds nothing against a peer any more.
     pub fn forgive(&mut self, now: Time, key: &PeerKey) {
-        let held = self.get(key).map(|record| record.evidence.misbehaviour);
+        let held = self
+            .get(key)
+            .map(|record| record.evidence.dealings.misbehaviour);
         if let Some(held) = held.filter(|held| !held.is_zero()) {
             // An increment like any other, so that what other processes hold against it stays.
             let forgiven = Counts {

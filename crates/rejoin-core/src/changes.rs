@@ -6,10 +6,12 @@
 
 use crate::{
     decay::{Decayed, Penalty},
+    evidence::{Dealings, Evidence},
     key::PeerKey,
     memory::MemoryDelta,
     notes,
-    record::{ADDRESSES_MAX, AddressRecord, Evidence, PLACES_MAX, PeerRecord, merge_unknown},
+    record::{ADDRESSES_MAX, AddressRecord, PLACES_MAX, PeerRecord, merge_unknown},
+    signed,
 };
 
 /// What a commit carries.
@@ -55,17 +57,17 @@ pub struct Counts {
     pub sessions: Decayed,
     /// See [`Evidence::session_s`].
     pub session_s: Decayed,
-    /// See [`Evidence::transfers_ok`].
+    /// See [`Dealings::transfers_ok`].
     pub transfers_ok: Decayed,
-    /// See [`Evidence::transfers_failed`].
+    /// See [`Dealings::transfers_failed`].
     pub transfers_failed: Decayed,
-    /// See [`Evidence::invalid_data`].
+    /// See [`Dealings::invalid_data`].
     pub invalid_data: Decayed,
-    /// See [`Evidence::misbehaviour`]. Less than nothing where the user forgave.
+    /// See [`Dealings::misbehaviour`]. Less than nothing where the user forgave.
     pub misbehaviour: Penalty,
-    /// See [`Evidence::bytes_in`].
+    /// See [`Dealings::bytes_in`].
     pub bytes_in: u64,
-    /// See [`Evidence::bytes_out`].
+    /// See [`Dealings::bytes_out`].
     pub bytes_out: u64,
 }
 
@@ -89,17 +91,18 @@ impl Counts {
 
     /// The counts of some evidence.
     pub fn of(evidence: &Evidence) -> Self {
+        let dealings = &*evidence.dealings;
         Self {
             dials_ok: evidence.dials_ok,
             dials_failed: evidence.dials_failed,
             sessions: evidence.sessions,
             session_s: evidence.session_s,
-            transfers_ok: evidence.transfers_ok,
-            transfers_failed: evidence.transfers_failed,
-            invalid_data: evidence.invalid_data,
-            misbehaviour: evidence.misbehaviour,
-            bytes_in: evidence.bytes_in,
-            bytes_out: evidence.bytes_out,
+            transfers_ok: dealings.transfers_ok,
+            transfers_failed: dealings.transfers_failed,
+            invalid_data: dealings.invalid_data,
+            misbehaviour: dealings.misbehaviour,
+            bytes_in: dealings.bytes_in,
+            bytes_out: dealings.bytes_out,
         }
     }
 
@@ -109,13 +112,18 @@ impl Counts {
         evidence.dials_failed = self.dials_failed;
         evidence.sessions = self.sessions;
         evidence.session_s = self.session_s;
-        evidence.transfers_ok = self.transfers_ok;
-        evidence.transfers_failed = self.transfers_failed;
-        evidence.invalid_data = self.invalid_data;
-        // Two processes may forgive the same points.
-        evidence.misbehaviour = self.misbehaviour.at_least_zero();
-        evidence.bytes_in = self.bytes_in;
-        evidence.bytes_out = self.bytes_out;
+        let dealings = Dealings {
+            transfers_ok: self.transfers_ok,
+            transfers_failed: self.transfers_failed,
+            invalid_data: self.invalid_data,
+            // Two processes may forgive the same points.
+            misbehaviour: self.misbehaviour.at_least_zero(),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        };
+        if *evidence.dealings != dealings {
+            evidence.dealings = dealings.into();
+        }
     }
 }
 
@@ -134,13 +142,8 @@ impl PeerDelta {
             (&saved, ours)
         };
         let mut merged = newer.clone();
-        notes::merge(&mut merged, newer, older);
-        merged.public_key = newer.public_key.clone().or(older.public_key.clone());
-        if newer.signed_record.is_none() || older.signed_seq > newer.signed_seq {
-            merged.signed_record.clone_from(&older.signed_record);
-            merged.signed_seq = older.signed_seq;
-            merged.signed_scope = older.signed_scope;
-        }
+        merged.notes = notes::merged(&newer.notes, &older.notes).into();
+        merged.credentials = signed::merged(&newer.credentials, &older.credentials).into();
         merged.first_seen = newer.first_seen.min(older.first_seen);
         merged.last_seen = newer.last_seen.max(older.last_seen);
         merged.last_connected = newer.last_connected.max(older.last_connected);
@@ -273,7 +276,7 @@ mod tests {
     fn the_newer_fact_holds_whichever_is_saved_first() {
         let mut early = alice();
         early.last_connected = Some(t(5));
-        early.display_name = Some(crate::text::Text::new("Al"));
+        early.notes.display_name = Some(crate::text::Text::new("Al"));
         let mut late = alice();
         late.last_connected = Some(t(9));
         late.role.agent = Some(crate::text::Text::new("late/1"));
@@ -282,7 +285,7 @@ mod tests {
         assert_eq!(here, there);
         assert_eq!(here.last_connected, Some(t(9)));
         assert_eq!(&*here.role.agent.unwrap(), "late/1");
-        assert_eq!(&*here.display_name.unwrap(), "Al");
+        assert_eq!(here.notes.display_name.as_deref().unwrap(), "Al");
     }
 
     #[test]
@@ -331,8 +334,8 @@ mod tests {
             ..Counts::default()
         };
         let mut saved = alice();
-        saved.evidence.misbehaviour = Penalty::new(30.0, t(0));
-        let held = |record: &PeerRecord| record.evidence.misbehaviour.latest();
+        saved.evidence.dealings.misbehaviour = Penalty::new(30.0, t(0));
+        let held = |record: &PeerRecord| record.evidence.dealings.misbehaviour.latest();
         let more = delta(&saved, points(4.0)).onto(Some(saved.clone()));
         assert_eq!(held(&more), 34.0);
         let forgiven = delta(&saved, points(-30.0));

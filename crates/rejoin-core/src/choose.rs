@@ -292,7 +292,10 @@ fn capacity(record: &PeerRecord) -> f64 {
 /// Bytes in both directions, ever.
 fn moved(record: &PeerRecord) -> f64 {
     let evidence = &record.evidence;
-    evidence.bytes_in.saturating_add(evidence.bytes_out) as f64
+    evidence
+        .dealings
+        .bytes_in
+        .saturating_add(evidence.dealings.bytes_out) as f64
 }
 
 /// The `k` choices of the highest worth, the best first, equals in order of key.
@@ -347,13 +350,13 @@ mod tests {
     fn each_purpose_prefers_what_it_lives_on() {
         use Purpose::{Bulk, Latency, Relay, Storage};
         let near = |record: &mut PeerRecord| record.evidence.latency_ms = Some(5.0);
-        let proud = |record: &mut PeerRecord| record.evidence.bytes_in = 4 << 30;
+        let proud = |record: &mut PeerRecord| record.evidence.dealings.bytes_in = 4 << 30;
         let loyal = |record: &mut PeerRecord| {
             record.evidence.session_s = Decayed::new(4.0 * 86_400.0, NOW);
         };
         let old = |record: &mut PeerRecord| record.first_seen = NOW - DAY * 365;
         let sure = |record: &mut PeerRecord| {
-            record.evidence.transfers_ok = Decayed::new(50.0, NOW);
+            record.evidence.dealings.transfers_ok = Decayed::new(50.0, NOW);
         };
         check(Latency, near, proud);
         check(Latency, near, loyal);
@@ -374,9 +377,9 @@ mod tests {
                 |_| {},
                 |eve| {
                     eve.evidence.latency_ms = Some(1.0);
-                    eve.evidence.bytes_in = 9 << 30;
+                    eve.evidence.dealings.bytes_in = 9 << 30;
                     eve.evidence.session_s = Decayed::new(9.0 * 86_400.0, NOW);
-                    eve.evidence.invalid_data = Decayed::new(16.0, NOW);
+                    eve.evidence.dealings.invalid_data = Decayed::new(16.0, NOW);
                 },
             );
             check(
@@ -384,7 +387,7 @@ mod tests {
                 |_| {},
                 |eve| {
                     eve.evidence.latency_ms = Some(1.0);
-                    eve.evidence.misbehaviour = Penalty::new(15.0, NOW);
+                    eve.evidence.dealings.misbehaviour = Penalty::new(15.0, NOW);
                 },
             );
         }
@@ -427,8 +430,8 @@ mod tests {
     fn an_explanation_adds_up_to_the_worth() {
         let survival = SurvivalCounts::default();
         let mut record = peer("alice");
-        record.evidence.misbehaviour = Penalty::new(3.0, NOW);
-        record.evidence.invalid_data = Decayed::new(2.0, NOW);
+        record.evidence.dealings.misbehaviour = Penalty::new(3.0, NOW);
+        record.evidence.dealings.invalid_data = Decayed::new(2.0, NOW);
         for purpose in Purpose::ALL {
             let chooser = chooser(purpose, &survival);
             let told = chooser.explain(&record);

@@ -36,6 +36,12 @@ pub struct Fading<const HALF_LIFE_S: u64> {
 }
 
 impl<const HALF_LIFE_S: u64> Fading<HALF_LIFE_S> {
+    /// Nothing counted so far.
+    pub const ZERO: Self = Self {
+        value: 0.0,
+        at: Time::from_millis(0),
+    };
+
     /// A count of `value` made at `at`.
     pub fn new(value: f64, at: Time) -> Self {
         Self { value, at }

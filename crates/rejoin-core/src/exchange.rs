@@ -295,7 +295,7 @@ pub fn sample(
     first
         .into_iter()
         .chain(later)
-        .filter_map(|record| record.signed_record.clone())
+        .filter_map(|record| record.credentials.signed_record.clone())
         .take(count)
         .collect()
 }
@@ -308,6 +308,7 @@ fn may_be_told(scene: Scene<'_>, record: &PeerRecord, audience: Scope) -> bool {
             .last_seen
             .is_some_and(|seen| scene.now.since(seen) <= recent)
         && record
+            .credentials
             .signed_scope
             .is_some_and(|scope| scope.may_be_told(audience))
 }

@@ -53,10 +53,7 @@ impl FarEnd {
     pub fn guess(address: &Address, direction: Direction) -> Self {
         let for_pages = match direction {
             Direction::Inbound => is_open_to_pages(address),
-            Direction::Outbound(_) => address
-                .multiaddr()
-                .iter()
-                .any(|part| part == Protocol::WebRTC),
+            Direction::Outbound(_) => address.parts().any(|part| part == Protocol::WebRTC),
         };
         if for_pages {
             Self::Browser

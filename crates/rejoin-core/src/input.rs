@@ -5,11 +5,12 @@ use std::{net::IpAddr, time::Duration};
 use crate::{
     address::Address,
     directory::Directory,
+    evidence::{ConnectionKind, Severity},
     key::PeerKey,
     notes::Note,
     output::{AskId, DialId},
     reach::{LocalNetwork, Scope},
-    record::{ConnectionKind, PeerRecord, Severity},
+    record::PeerRecord,
     signed::SignedPeer,
     source::Source,
 };

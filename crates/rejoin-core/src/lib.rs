@@ -13,6 +13,7 @@ pub mod decay;
 mod dialer;
 pub mod directory;
 pub mod engine;
+pub mod evidence;
 pub mod exchange;
 mod head_start;
 mod health;
@@ -61,6 +62,7 @@ pub use choose::{Choice, Purpose, PurposeError};
 pub use config::{Config, ExchangeConfig};
 pub use directory::{Directory, DirectoryError};
 pub use engine::{Engine, Snapshot};
+pub use evidence::{ConnectionKind, Dealings, Evidence, Severity};
 pub use input::{
     AddressFailure, Command, Connected, Deed, Direction, Failure, Identified, Input, QuestionId,
     Rerouted, Tested, Word,
@@ -68,16 +70,16 @@ pub use input::{
 pub use key::{PeerKey, PeerKeyError};
 pub use memory::{Memory, MemoryDelta};
 pub use netgroup::Netgroup;
-pub use notes::{Note, NoteError};
+pub use notes::{Note, NoteError, Notes};
 pub use output::{
     AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Reserve, Rumour, Timeout,
 };
 pub use reach::{LocalNetwork, Scope};
-pub use record::{AddressRecord, Ban, ConnectionKind, Evidence, PeerRecord, Pool, Severity};
+pub use record::{AddressRecord, Ban, PeerRecord, Pool};
 pub use reputation::Consequence;
 pub use score::Explanation;
 pub use secret::{PeerSecret, SecretBytes};
-pub use signed::{Envelope, SignedPeer};
+pub use signed::{Credentials, Envelope, SignedPeer};
 pub use source::Source;
 pub use status::{DialTrace, Numbers, ReachStatus, RelayStatus, Status, TestStatus};
 pub use survival::SurvivalCounts;

@@ -46,7 +46,7 @@ impl Netgroup {
                 let [a, b, c, d, ..] = ip.octets();
                 Self::V6([a, b, c, d])
             }
-            (_, None) => match address.multiaddr().iter().next() {
+            (_, None) => match address.parts().next() {
                 Some(
                     Protocol::Dns(name)
                     | Protocol::Dns4(name)

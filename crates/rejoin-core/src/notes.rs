@@ -1,12 +1,50 @@
 //! What the application writes down of a peer: who it is to its user, and what nobody else may read.
 //! All of it is the application's; nothing that comes over the network changes it.
 
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    record::{METADATA_BYTES_MAX, PeerRecord, metadata_bytes},
-    secret::{PeerSecret, SecretBytes},
+    record::{PeerRecord, is_default},
+    secret::{self, PeerSecret, SecretBytes},
+    seldom::Blank,
     text::Text,
     time::Time,
 };
+
+/// What the application wrote down of a peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Notes {
+    /// The name the application knows its user by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<Text<64>>,
+    /// What it wants to be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<Text<50>>,
+    /// Anything else, at most [`METADATA_BYTES_MAX`] bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<Text<64>, Text<4096>>,
+    /// What nobody else may read.
+    #[serde(default, skip_serializing_if = "secret::is_unwritten")]
+    pub secret: Option<PeerSecret>,
+    /// When any of this was last written down. Of two records the later one's hold.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub noted: Time,
+}
+
+impl Blank for Notes {
+    const BLANK: &'static Self = &Self {
+        user_id: None,
+        display_name: None,
+        metadata: BTreeMap::new(),
+        secret: None,
+        noted: Time::from_millis(0),
+    };
+}
+
+/// How many bytes of text the application may attach to one peer.
+pub const METADATA_BYTES_MAX: usize = 4096;
 
 /// One thing written down. `None` erases it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +94,10 @@ impl Note {
             return Ok(());
         };
         let others = record.map_or(0, |record| {
-            let replaced = record.metadata.get(name);
+            let metadata = &record.notes.metadata;
+            let replaced = metadata.get(name);
             let replaced = replaced.map_or(0, |text| name.len() + text.len());
-            metadata_bytes(&record.metadata) - replaced
+            metadata_bytes(metadata) - replaced
         });
         let bytes = others + name.len() + text.len();
         if bytes > METADATA_BYTES_MAX {
@@ -72,18 +111,19 @@ impl Note {
         if self.check(Some(record)).is_err() {
             return false;
         }
+        let notes = &mut *record.notes;
         let changed = match self {
-            Self::UserId(id) => differs(&mut record.user_id, id),
-            Self::DisplayName(name) => differs(&mut record.display_name, name),
+            Self::UserId(id) => differs(&mut notes.user_id, id),
+            Self::DisplayName(name) => differs(&mut notes.display_name, name),
             Self::Metadata {
                 name,
                 text: Some(text),
-            } => record.metadata.insert(name, text.clone()) != Some(text),
-            Self::Metadata { name, text: None } => record.metadata.remove(&name).is_some(),
-            Self::Secret(bytes) => differs(&mut record.secret, bytes.map(PeerSecret::Open)),
+            } => notes.metadata.insert(name, text.clone()) != Some(text),
+            Self::Metadata { name, text: None } => notes.metadata.remove(&name).is_some(),
+            Self::Secret(bytes) => differs(&mut notes.secret, bytes.map(PeerSecret::Open)),
         };
         if changed {
-            record.noted = now;
+            notes.noted = now;
         }
         changed
     }
@@ -95,31 +135,33 @@ fn differs<T: PartialEq>(held: &mut T, new: T) -> bool {
     differs
 }
 
-/// Joins the notes of two views of a peer in `merged`. Whoever wrote last holds as a whole, so that
-/// what was erased stays erased; where neither did, nothing is lost.
-pub(crate) fn merge(merged: &mut PeerRecord, newer: &PeerRecord, older: &PeerRecord) {
-    if newer.noted != older.noted {
-        let last = if older.noted > newer.noted {
-            older
-        } else {
-            newer
-        };
-        merged.noted = last.noted;
-        merged.user_id.clone_from(&last.user_id);
-        merged.display_name.clone_from(&last.display_name);
-        merged.metadata.clone_from(&last.metadata);
-        merged.secret.clone_from(&last.secret);
-        return;
+/// How many bytes some notes take.
+pub fn metadata_bytes<const K: usize, const V: usize>(
+    metadata: &BTreeMap<Text<K>, Text<V>>,
+) -> usize {
+    metadata
+        .iter()
+        .map(|(name, note)| name.len() + note.len())
+        .sum()
+}
+
+/// Joins the notes of two views of a peer. Whoever wrote last holds as a whole, so that what was erased
+/// stays erased; where neither did, nothing is lost.
+pub(crate) fn merged(newer: &Notes, older: &Notes) -> Notes {
+    match newer.noted.cmp(&older.noted) {
+        Ordering::Less => return older.clone(),
+        Ordering::Greater => return newer.clone(),
+        Ordering::Equal => {}
     }
-    merged.user_id = newer.user_id.clone().or(older.user_id.clone());
-    merged.display_name = newer.display_name.clone().or(older.display_name.clone());
-    merged.secret = newer.secret.clone().or(older.secret.clone());
+    let mut merged = newer.clone();
+    merged.user_id = merged.user_id.or(older.user_id.clone());
+    merged.display_name = merged.display_name.or(older.display_name.clone());
+    merged.secret = merged.secret.or(older.secret.clone());
     for (name, note) in &older.metadata {
-        merged
-            .metadata
-            .entry(name.clone())
-            .or_insert_with(|| note.clone());
+        let entry = merged.metadata.entry(name.clone());
+        entry.or_insert_with(|| note.clone());
     }
+    merged
 }
 
 #[cfg(test)]
@@ -209,11 +251,10 @@ mod tests {
         let saved = noted([metadata("b", "2")], Time::default());
         let both = noted([metadata("a", "1"), metadata("b", "2")], Time::default());
         check(&ours, &saved, &both);
-        ours.secret = Some(PeerSecret::Open(SecretBytes::new(vec![1]).unwrap()));
-        let with_secret = PeerRecord {
-            secret: ours.secret.clone(),
-            ..both
-        };
+        let secret = SecretBytes::new(vec![1]).map(PeerSecret::Open);
+        ours.notes.secret.clone_from(&secret);
+        let mut with_secret = both;
+        with_secret.notes.secret = secret;
         check(&ours, &saved, &with_secret);
     }
 
@@ -242,6 +283,6 @@ mod tests {
         for same in [metadata("a", "1"), secret("x"), metadata("b", "")] {
             assert!(!same.write(&mut record, t(2)));
         }
-        assert_eq!(record.noted, t(1));
+        assert_eq!(record.notes.noted, t(1));
     }
 }

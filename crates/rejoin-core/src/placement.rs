@@ -16,16 +16,16 @@ use crate::{
 /// One place for one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot {
-    bucket: u64,
-    position: u64,
+    bucket: u32,
+    position: u32,
 }
 
 /// Who sits where.
 #[derive(Clone, Debug)]
 pub struct Placement {
     secret: Secret,
-    buckets: u64,
-    positions: u64,
+    buckets: u32,
+    positions: u32,
     buckets_per_source: u64,
     taken: BTreeMap<Slot, PeerKey>,
 }
@@ -35,8 +35,8 @@ impl Placement {
     pub fn new(secret: Secret, config: &Config) -> Self {
         Self {
             secret,
-            buckets: config.hearsay_buckets.max(1) as u64,
-            positions: config.hearsay_bucket_size.max(1) as u64,
+            buckets: seats(config.hearsay_buckets),
+            positions: seats(config.hearsay_bucket_size),
             buckets_per_source: config.hearsay_buckets_per_source.max(1) as u64,
             taken: BTreeMap::new(),
         }
@@ -46,10 +46,13 @@ impl Placement {
     pub fn slot(&self, key: &PeerKey, netgroup: &Netgroup, teller: &Teller) -> Slot {
         let group = netgroup.to_string();
         let nth = self.hash("nth", &[&teller.0, group.as_bytes()]) % self.buckets_per_source;
-        let bucket = self.hash("bucket", &[&teller.0, &nth.to_be_bytes()]) % self.buckets;
-        let position =
-            self.hash("position", &[&bucket.to_be_bytes(), key.as_bytes()]) % self.positions;
-        Slot { bucket, position }
+        let bucket =
+            self.hash("bucket", &[&teller.0, &nth.to_be_bytes()]) % u64::from(self.buckets);
+        let position = self.hash("position", &[&bucket.to_be_bytes(), key.as_bytes()]);
+        Slot {
+            bucket: bucket as u32,
+            position: (position % u64::from(self.positions)) as u32,
+        }
     }
 
     /// Who sits there.
@@ -89,6 +92,11 @@ impl Placement {
         }
         hasher.finish()
     }
+}
+
+/// At least one, and no more than anybody has memory for.
+fn seats(configured: usize) -> u32 {
+    u32::try_from(configured).unwrap_or(u32::MAX).max(1)
 }
 
 /// Who tells, as far as placement cares: the netgroup of a peer, the kind of any other source.

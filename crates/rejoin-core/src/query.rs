@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     address::{Address, Transport},
+    evidence::ConnectionKind,
     key::PeerKey,
     netgroup::Netgroup,
-    record::{ConnectionKind, PeerRecord, Pool},
+    record::{PeerRecord, Pool},
     score,
     source::Source,
     time::Time,
@@ -93,7 +94,7 @@ fn contains(record: &PeerRecord, text: &str) -> bool {
     let text = text.to_lowercase();
     let has = |field: &str| field.to_lowercase().contains(&text);
     has(&record.key.to_string())
-        || record.display_name.as_deref().is_some_and(has)
+        || record.notes.display_name.as_deref().is_some_and(has)
         || record.role.agent.as_deref().is_some_and(has)
         || lives(record, |address| has(&address.to_string()))
 }
@@ -122,7 +123,7 @@ fn is_tagged(record: &PeerRecord, tag: &str) -> bool {
         Some((name, value)) => (name, Some(value)),
         None => (tag, None),
     };
-    let mut notes = record.metadata.iter();
+    let mut notes = record.notes.metadata.iter();
     notes.any(|(noted, is)| **noted == *name && value.is_none_or(|value| **is == *value))
 }
 
@@ -237,7 +238,10 @@ mod tests {
         record.last_connected = Some(NOW - day);
         record.evidence.dials_ok = Decayed::new(9.0, NOW - day);
         record.role.agent = Some(Text::new("Kubo/0.40"));
-        record.metadata.insert(Text::new("room"), Text::new("blue"));
+        record
+            .notes
+            .metadata
+            .insert(Text::new("room"), Text::new("blue"));
         record
     }
 

@@ -263,10 +263,11 @@ mod tests {
         address::Address,
         book::{Book, Meeting},
         config::Config,
+        evidence::ConnectionKind,
         input::{AddressFailure, Failure},
         links::Links,
         reach::Reach,
-        record::{ConnectionKind, Control},
+        record::Control,
         source::Source,
     };
 

@@ -36,7 +36,7 @@ impl Scope {
     /// Reads the scope off an address.
     pub fn of(address: &Address) -> Self {
         let mut circuit = false;
-        for part in address.multiaddr() {
+        for part in address.parts() {
             match part {
                 Protocol::Tcp(0) | Protocol::Udp(0) => return Self::Nowhere,
                 Protocol::P2pCircuit => circuit = true,
@@ -49,7 +49,7 @@ impl Scope {
         match address.ip() {
             Some(IpAddr::V4(ip)) => Self::of_v4(ip),
             Some(IpAddr::V6(ip)) => Self::of_v6(ip),
-            None => match address.multiaddr().iter().next() {
+            None => match address.parts().next() {
                 Some(Protocol::Memory(_) | Protocol::Unix(_)) => Self::Loopback,
                 _ => Self::Public,
             },

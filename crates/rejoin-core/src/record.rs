@@ -9,20 +9,19 @@ use serde_json::Value;
 
 use crate::{
     address::{Address, Transport},
-    decay::{Decayed, Penalty},
+    evidence::{ConnectionKind, Evidence},
     key::PeerKey,
-    reach::Scope,
-    secret::{self, PeerSecret},
+    notes::{METADATA_BYTES_MAX, Notes, metadata_bytes},
     seldom::Seldom,
-    signed::Envelope,
+    signed::Credentials,
     source::Source,
-    text::{Blob, Text},
+    text::Text,
     time::Time,
 };
 
 /// Fields a newer version wrote. We hand them back untouched, so that going back to an older
 /// version loses nothing.
-pub type Unknown = Seldom<String, Value>;
+pub type Unknown = Seldom<BTreeMap<String, Value>>;
 
 /// How many addresses of one peer are kept: a dual-stack node with TCP, QUIC, WebSocket and WebRTC
 /// has eight.
@@ -34,9 +33,6 @@ pub const PLACES_MAX: usize = 4;
 /// How many protocols of one peer are kept: twice what a full libp2p node speaks.
 pub const PROTOCOLS_MAX: usize = 32;
 
-/// How many bytes of text the application may attach to one peer.
-pub const METADATA_BYTES_MAX: usize = 4096;
-
 /// How many bytes of unknown fields are handed back per peer and per address.
 pub const UNKNOWN_BYTES_MAX: usize = 4096;
 
@@ -45,25 +41,12 @@ pub const UNKNOWN_BYTES_MAX: usize = 4096;
 pub struct PeerRecord {
     /// Its stable name.
     pub key: PeerKey,
-    /// The name the application knows its user by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_id: Option<Text<64>>,
-    /// What it wants to be called.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<Text<50>>,
-    /// Its public key, protobuf-encoded as libp2p does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public_key: Option<Blob<1024>>,
-    /// Its newest signed peer record, a libp2p `SignedEnvelope`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signed_record: Option<Envelope>,
-    /// The number of that record: of two the one with the higher number holds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signed_seq: Option<u64>,
-    /// How far away somebody may be who is told of that record: it names an address that means
-    /// nothing farther away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signed_scope: Option<Scope>,
+    /// What the application wrote down.
+    #[serde(flatten)]
+    pub notes: Seldom<Notes>,
+    /// What proves its own word.
+    #[serde(flatten)]
+    pub credentials: Seldom<Credentials>,
     /// Where it may be reached, at most [`ADDRESSES_MAX`].
     #[serde(default)]
     pub addresses: Vec<AddressRecord>,
@@ -93,16 +76,6 @@ pub struct PeerRecord {
     /// What the user, or we, decided about it.
     #[serde(default)]
     pub control: Control,
-    /// The application's own notes, at most [`METADATA_BYTES_MAX`] bytes.
-    #[serde(default, skip_serializing_if = "Seldom::is_empty")]
-    pub metadata: Seldom<Text<64>, Text<4096>>,
-    /// What the application keeps of it that nobody else may read.
-    #[serde(default, skip_serializing_if = "secret::is_unwritten")]
-    pub secret: Option<PeerSecret>,
-    /// When the application last wrote something down: user id, display name, notes or secret. Of
-    /// two records the later one's hold.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub noted: Time,
     /// Fields a newer version wrote.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -150,88 +123,6 @@ pub struct AddressRecord {
 /// not tell where its owner has been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(pub u64);
-
-/// How a connection reaches its peer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ConnectionKind {
-    /// Straight to it.
-    #[default]
-    Direct,
-    /// Straight to it, after both sides opened their firewalls at once.
-    HolePunched,
-    /// Through a relay.
-    Relayed,
-}
-
-/// What really happened between a peer and us. Counts fade (see [`Decayed`]) and add up across
-/// processes that share one memory.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Our dials that ended in an authenticated connection.
-    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
-    pub dials_ok: Decayed,
-    /// Our dials that did not, where the fault was not ours.
-    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
-    pub dials_failed: Decayed,
-    /// Connections that have ended.
-    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
-    pub sessions: Decayed,
-    /// How long those lasted together, in seconds.
-    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
-    pub session_s: Decayed,
-    /// Transfers the application called good.
-    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
-    pub transfers_ok: Decayed,
-    /// Transfers it called failed.
-    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
-    pub transfers_failed: Decayed,
-    /// Invalid data, weighted: see [`Severity::weight`]. A broken limit weighs like minor invalid
-    /// data.
-    #[serde(default, skip_serializing_if = "Decayed::is_zero")]
-    pub invalid_data: Decayed,
-    /// Points for what it did lately that nobody should: see [`reputation`](crate::reputation).
-    #[serde(default, skip_serializing_if = "Penalty::is_zero")]
-    pub misbehaviour: Penalty,
-    /// Bytes received from it, ever.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub bytes_in: u64,
-    /// Bytes sent to it, ever.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub bytes_out: u64,
-    /// Round-trip time, in milliseconds, smoothed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency_ms: Option<f32>,
-    /// How our last connection reached it.
-    #[serde(default)]
-    pub kind: ConnectionKind,
-    /// How often it could not be reached since it last could.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub failures_in_row: u32,
-}
-
-/// How bad some invalid data was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// A slip any honest program may make.
-    Minor,
-    /// Wrong, and it cost us something.
-    Moderate,
-    /// Nobody does this by accident.
-    Severe,
-}
-
-impl Severity {
-    /// Minor reports have to come by the dozen before they weigh as much as one severe one.
-    pub fn weight(self) -> f64 {
-        match self {
-            Self::Minor => 1.0,
-            Self::Moderate => 4.0,
-            Self::Severe => 16.0,
-        }
-    }
-}
 
 /// What a peer is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -307,12 +198,8 @@ impl PeerRecord {
     pub fn new(key: PeerKey, first_seen: Time) -> Self {
         Self {
             key,
-            user_id: None,
-            display_name: None,
-            public_key: None,
-            signed_record: None,
-            signed_seq: None,
-            signed_scope: None,
+            notes: Seldom::new(),
+            credentials: Seldom::new(),
             addresses: Vec::new(),
             first_seen,
             last_seen: None,
@@ -323,9 +210,6 @@ impl PeerRecord {
             evidence: Evidence::default(),
             role: Role::default(),
             control: Control::default(),
-            metadata: Seldom::new(),
-            secret: None,
-            noted: Time::default(),
             unknown: Unknown::new(),
         }
     }
@@ -436,7 +320,9 @@ impl PeerRecord {
         };
         clamp(&mut self.first_seen);
         clamp(&mut self.control.decided);
-        clamp(&mut self.noted);
+        if !self.notes.is_blank() {
+            clamp(&mut self.notes.noted);
+        }
         for time in [
             &mut self.last_seen,
             &mut self.last_connected,
@@ -462,24 +348,12 @@ impl PeerRecord {
             };
             changed += 1;
         }
-        let evidence = &mut self.evidence;
-        changed += usize::from(evidence.misbehaviour.sanitise(now));
-        for count in [
-            &mut evidence.dials_ok,
-            &mut evidence.dials_failed,
-            &mut evidence.sessions,
-            &mut evidence.session_s,
-            &mut evidence.transfers_ok,
-            &mut evidence.transfers_failed,
-            &mut evidence.invalid_data,
-        ] {
-            changed += usize::from(count.sanitise(now));
-        }
+        changed += self.evidence.sanitise(now);
         let times_ms = self
             .addresses
             .iter_mut()
             .flat_map(|known| [&mut known.dial_ms, &mut known.rtt_ms])
-            .chain([&mut evidence.latency_ms]);
+            .chain([&mut self.evidence.latency_ms]);
         for ms in times_ms {
             if ms.is_some_and(|ms| !ms.is_finite() || ms < 0.0) {
                 *ms = None;
@@ -517,8 +391,8 @@ impl PeerRecord {
             over += drop_if_large(&mut known.unknown);
         }
         over += drop_if_large(&mut self.unknown);
-        while metadata_bytes(&self.metadata) > METADATA_BYTES_MAX {
-            self.metadata.pop_last();
+        while metadata_bytes(&self.notes.metadata) > METADATA_BYTES_MAX {
+            self.notes.metadata.pop_last();
             over += 1;
         }
         over
@@ -553,16 +427,6 @@ impl AddressRecord {
     }
 }
 
-/// How many bytes some notes take.
-pub fn metadata_bytes<const K: usize, const V: usize>(
-    metadata: &BTreeMap<Text<K>, Text<V>>,
-) -> usize {
-    metadata
-        .iter()
-        .map(|(name, note)| name.len() + note.len())
-        .sum()
-}
-
 /// Adds what only the other side has.
 pub(crate) fn merge_unknown(ours: &mut Unknown, theirs: &Unknown) {
     for (name, value) in theirs {
@@ -581,7 +445,7 @@ pub(crate) fn drop_if_large(unknown: &mut Unknown) -> usize {
     std::mem::take(unknown).len()
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -602,9 +466,16 @@ impl<'de> Deserialize<'de> for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decay::Decayed;
 
     fn alice() -> PeerRecord {
         PeerRecord::new("alice".parse().unwrap(), Time::from_millis(1_000))
+    }
+
+    #[test]
+    fn a_million_records_are_no_burden() {
+        assert!(size_of::<PeerRecord>() <= 304);
+        assert!(size_of::<AddressRecord>() <= 144);
     }
 
     #[test]
@@ -618,6 +489,7 @@ mod tests {
         record.last_connected = Some(Time::from_millis(9));
         record.evidence.dials_ok = Decayed::new(1.5, Time::from_millis(9));
         record
+            .notes
             .metadata
             .insert(Text::new("note"), Text::new("met in Ulm"));
         let json = serde_json::to_string(&record).unwrap();
@@ -688,6 +560,7 @@ mod tests {
                 .extend([Text::new("/a"), Text::new("/b")]);
             let note = Text::new(&"x".repeat(1_000));
             record
+                .notes
                 .metadata
                 .insert(Text::new(&format!("{port:02}")), note);
         }
@@ -697,7 +570,7 @@ mod tests {
         assert!(record.sanitise(Time::from_millis(1_000)) > 0);
         assert_eq!(record.addresses.len(), ADDRESSES_MAX);
         assert_eq!(record.role.protocols.len(), PROTOCOLS_MAX);
-        assert_eq!(record.metadata.len(), 4);
+        assert_eq!(record.notes.metadata.len(), 4);
         assert!(record.unknown.is_empty());
     }
 }

@@ -13,8 +13,9 @@ use crate::{
     changes::Counts,
     config::Config,
     decay::{Decayed, Penalty},
+    evidence::Severity,
     input::Deed,
-    record::{Ban, PeerRecord, Severity},
+    record::{Ban, PeerRecord},
     score::{self, Term},
     time::Time,
 };
@@ -92,7 +93,7 @@ pub fn judge(record: &PeerRecord, deed: Deed, now: Time, config: &Config) -> Jud
 /// The points held against a peer at `now`, from 0 to about [`POINTS_MAX`]; they halve every ten
 /// minutes.
 pub fn points(record: &PeerRecord, now: Time) -> f64 {
-    record.evidence.misbehaviour.value(now)
+    record.evidence.dealings.misbehaviour.value(now)
 }
 
 /// How we stand to a peer at `now`, from −100 to 1.
@@ -215,7 +216,7 @@ mod tests {
 
     fn with_points(points: f64) -> PeerRecord {
         let mut record = eve();
-        record.evidence.misbehaviour = Penalty::new(points, NOW);
+        record.evidence.dealings.misbehaviour = Penalty::new(points, NOW);
         record
     }
 

@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn a_proven_peer_of_no_quality_is_demoted() {
         let mut liar = proven("eve");
-        liar.evidence.invalid_data = Decayed::new(1_000.0, NOW);
+        liar.evidence.dealings.invalid_data = Decayed::new(1_000.0, NOW);
         check(liar, Some((Fate::Demote, "low-quality")));
     }
 
@@ -356,7 +356,7 @@ mod tests {
         let mut records = vec![proven("alice")];
         records.extend((0..5).map(|n| {
             let mut eve = proven(&format!("eve{n}"));
-            eve.evidence.invalid_data = Decayed::new(16.0, NOW);
+            eve.evidence.dealings.invalid_data = Decayed::new(16.0, NOW);
             let until = NOW + DAY;
             eve.control.banned = Some(Ban { since: NOW, until });
             eve

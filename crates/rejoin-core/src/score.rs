@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::{
     decay::{self, Decayed, HALF_LIFE},
-    record::{ConnectionKind, PeerRecord, Pool},
+    evidence::ConnectionKind,
+    record::{PeerRecord, Pool},
     reputation,
     time::Time,
 };
@@ -127,10 +128,13 @@ impl Facts {
             dials: together(evidence.dials_ok, evidence.dials_failed),
             latency_ms: evidence.latency_ms.map(f64::from),
             session_s: record.session_mean_s(),
-            transfers: together(evidence.transfers_ok, evidence.transfers_failed),
+            transfers: together(
+                evidence.dealings.transfers_ok,
+                evidence.dealings.transfers_failed,
+            ),
             kind: evidence.kind,
             pool: record.pool(),
-            invalid: evidence.invalid_data.latest(),
+            invalid: evidence.dealings.invalid_data.latest(),
         }
     }
 
@@ -353,7 +357,7 @@ mod tests {
     fn mistake_13_invalid_data_still_weighs_after_further_successes() {
         let mut liar = proven(5.0, 0.0);
         let now = liar.last_seen.unwrap();
-        liar.evidence.invalid_data.add(16.0, now);
+        liar.evidence.dealings.invalid_data.add(16.0, now);
         liar.evidence.dials_ok.add(1.0, now);
         assert!(score(&liar, now) < score(&proven(6.0, 0.0), now) / 2.0);
     }
@@ -362,7 +366,7 @@ mod tests {
     fn misbehaviour_lowers_the_score_for_an_hour_and_the_rank_not_at_all() {
         let mut eve = proven(5.0, 0.0);
         let now = eve.last_seen.unwrap();
-        eve.evidence.misbehaviour = Penalty::new(10.0, now);
+        eve.evidence.dealings.misbehaviour = Penalty::new(10.0, now);
         let part = |later| score(&eve, now + later) / score(&proven(5.0, 0.0), now + later);
         assert_eq!(part(Duration::ZERO), 0.5);
         assert!(part(Duration::from_secs(3_600)) > 0.95);
@@ -373,7 +377,7 @@ mod tests {
     fn an_explanation_adds_up_to_the_score() {
         let mut record = proven(7.0, 2.0);
         record.evidence.latency_ms = Some(40.0);
-        record.evidence.misbehaviour = Penalty::new(1e9, record.first_seen);
+        record.evidence.dealings.misbehaviour = Penalty::new(1e9, record.first_seen);
         let now = Time::from_millis(107 * DAY_MS);
         let told = explain(&record, now);
         let sum: f64 = told.terms.iter().map(|term| term.value * term.weight).sum();
@@ -405,7 +409,7 @@ mod tests {
             record.evidence.dials_ok = Decayed::new(ok, seen);
             record.evidence.dials_failed = Decayed::new(failed, seen);
             record.evidence.latency_ms = latency;
-            record.evidence.invalid_data = Decayed::new(invalid, seen);
+            record.evidence.dealings.invalid_data = Decayed::new(invalid, seen);
             record
         }
     }

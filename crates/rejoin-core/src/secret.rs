@@ -90,7 +90,7 @@ mod tests {
 
     fn alice(secret: PeerSecret) -> PeerRecord {
         let mut record = PeerRecord::new("alice".parse().unwrap(), Time::from_millis(1));
-        record.secret = Some(secret);
+        record.notes.secret = Some(secret);
         record
     }
 
@@ -111,7 +111,7 @@ mod tests {
         let json = serde_json::to_string(&alice(sealed.clone())).unwrap();
         assert!(json.contains(r#""secret":"BwcH"#), "{json}");
         let back: PeerRecord = serde_json::from_str(&json).unwrap();
-        assert_eq!(back.secret, Some(sealed));
+        assert_eq!(back.notes.secret, Some(sealed));
     }
 
     #[test]

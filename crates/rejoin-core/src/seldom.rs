@@ -1,4 +1,4 @@
-//! Maps that are nearly always empty, and then take next to no room.
+//! What nearly always is blank, and then takes next to no room.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -7,55 +7,64 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A [`BTreeMap`] of which there are millions, most of them empty: a third of its size then.
+/// Something of which there are millions, most of them [blank](Blank): eight bytes then.
+///
+/// It reads as what it stands for. To change it takes room, so look first whether there is anything to
+/// change.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::box_collection,
-    reason = "the box is there to be missing: eight bytes instead of twenty-four"
-)]
-pub struct Seldom<K, V>(Option<Box<BTreeMap<K, V>>>);
+pub struct Seldom<T>(Option<Box<T>>);
 
-impl<K: 'static, V: 'static> Seldom<K, V> {
-    const NOTHING: &'static BTreeMap<K, V> = &BTreeMap::new();
+/// What has nothing in it at first.
+pub trait Blank: Default + PartialEq + 'static {
+    /// As it is with nothing in it, like its default.
+    const BLANK: &'static Self;
+}
 
-    /// Without anything in it.
+impl<K: PartialEq + 'static, V: PartialEq + 'static> Blank for BTreeMap<K, V> {
+    const BLANK: &'static Self = &Self::new();
+}
+
+impl<T> Seldom<T> {
+    /// Blank.
     pub const fn new() -> Self {
         Self(None)
     }
+}
 
+impl<T: Blank> Seldom<T> {
     /// There is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.deref().is_empty()
+    pub fn is_blank(&self) -> bool {
+        **self == *T::BLANK
     }
 }
 
-impl<K, V> Default for Seldom<K, V> {
+impl<T> Default for Seldom<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<K: 'static, V: 'static> Deref for Seldom<K, V> {
-    type Target = BTreeMap<K, V>;
+impl<T: Blank> Deref for Seldom<T> {
+    type Target = T;
 
-    fn deref(&self) -> &BTreeMap<K, V> {
-        self.0.as_deref().unwrap_or(Self::NOTHING)
+    fn deref(&self) -> &T {
+        self.0.as_deref().unwrap_or(T::BLANK)
     }
 }
 
-impl<K: 'static, V: 'static> DerefMut for Seldom<K, V> {
-    fn deref_mut(&mut self) -> &mut BTreeMap<K, V> {
+impl<T: Blank> DerefMut for Seldom<T> {
+    fn deref_mut(&mut self) -> &mut T {
         self.0.get_or_insert_default()
     }
 }
 
-impl<K, V> From<BTreeMap<K, V>> for Seldom<K, V> {
-    fn from(map: BTreeMap<K, V>) -> Self {
-        Self((!map.is_empty()).then(|| Box::new(map)))
+impl<T: Blank> From<T> for Seldom<T> {
+    fn from(value: T) -> Self {
+        Self((value != *T::BLANK).then(|| Box::new(value)))
     }
 }
 
-impl<K, V> IntoIterator for Seldom<K, V> {
+impl<K: PartialEq + 'static, V: PartialEq + 'static> IntoIterator for Seldom<BTreeMap<K, V>> {
     type Item = (K, V);
     type IntoIter = btree_map::IntoIter<K, V>;
 
@@ -64,7 +73,9 @@ impl<K, V> IntoIterator for Seldom<K, V> {
     }
 }
 
-impl<'a, K: 'static, V: 'static> IntoIterator for &'a Seldom<K, V> {
+impl<'a, K: PartialEq + 'static, V: PartialEq + 'static> IntoIterator
+    for &'a Seldom<BTreeMap<K, V>>
+{
     type Item = (&'a K, &'a V);
     type IntoIter = btree_map::Iter<'a, K, V>;
 
@@ -73,21 +84,21 @@ impl<'a, K: 'static, V: 'static> IntoIterator for &'a Seldom<K, V> {
     }
 }
 
-impl<K: PartialEq + 'static, V: PartialEq + 'static> PartialEq for Seldom<K, V> {
+impl<T: Blank> PartialEq for Seldom<T> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl<K: Serialize + 'static, V: Serialize + 'static> Serialize for Seldom<K, V> {
+impl<T: Blank + Serialize> Serialize for Seldom<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.deref().serialize(serializer)
     }
 }
 
-impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Deserialize<'de> for Seldom<K, V> {
+impl<'de, T: Blank + Deserialize<'de>> Deserialize<'de> for Seldom<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BTreeMap::deserialize(deserializer).map(Self::from)
+        T::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -97,18 +108,21 @@ mod tests {
 
     #[test]
     fn it_reads_and_writes_as_the_map_it_is() {
-        let mut map = Seldom::<String, u8>::new();
-        assert!(map.is_empty() && map.get("a").is_none());
+        let mut map = Seldom::<BTreeMap<String, u8>>::new();
+        assert!(map.is_blank() && map.get("a").is_none());
         assert_eq!(serde_json::to_string(&map).unwrap(), "{}");
         map.insert("a".into(), 1);
         let json = serde_json::to_string(&map).unwrap();
         assert_eq!(json, r#"{"a":1}"#);
         assert_eq!(
-            serde_json::from_str::<Seldom<String, u8>>(&json).unwrap(),
+            serde_json::from_str::<Seldom<BTreeMap<String, u8>>>(&json).unwrap(),
             map
         );
         map.remove("a");
         assert_eq!(map, Seldom::new(), "emptied is empty");
-        assert_eq!(size_of::<Seldom<String, u8>>(), size_of::<usize>());
+        assert_eq!(
+            size_of::<Seldom<BTreeMap<String, u8>>>(),
+            size_of::<usize>()
+        );
     }
 }

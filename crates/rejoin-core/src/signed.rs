@@ -1,10 +1,55 @@
 //! A peer's own word on where it lives, signed by it, so that anybody may carry it. Checking the
 //! signature, and that the key belongs to the name, is the adapter's: it knows the wire.
 
-use crate::{address::Address, key::PeerKey, reach::Scope, record::ADDRESSES_MAX, text::Blob};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::Address, key::PeerKey, reach::Scope, record::ADDRESSES_MAX, seldom::Blank, text::Blob,
+};
 
 /// A signed envelope as it travels and is kept. One with eight addresses has some 600 bytes.
 pub type Envelope = Blob<4096>;
+
+/// What proves a peer's own word.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Its public key, protobuf-encoded as libp2p does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<Blob<1024>>,
+    /// Its newest signed peer record, a libp2p `SignedEnvelope`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_record: Option<Envelope>,
+    /// The number of that record: of two the one with the higher number holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_seq: Option<u64>,
+    /// How far away somebody may be who is told of that record: it names an address that means
+    /// nothing farther away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_scope: Option<Scope>,
+}
+
+impl Blank for Credentials {
+    const BLANK: &'static Self = &Self {
+        public_key: None,
+        signed_record: None,
+        signed_seq: None,
+        signed_scope: None,
+    };
+}
+
+/// Joins what two views of a peer hold.
+pub(crate) fn merged(newer: &Credentials, older: &Credentials) -> Credentials {
+    let public_key = newer.public_key.clone().or(older.public_key.clone());
+    let word = if newer.signed_record.is_none() || older.signed_seq > newer.signed_seq {
+        older
+    } else {
+        newer
+    };
+    Credentials {
+        public_key,
+        ..word.clone()
+    }
+}
 
 /// A signed peer record that has been checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -90,16 +90,16 @@ impl Node {
 
     /// How much invalid data is noted of a peer.
     fn invalid(&self, name: &str) -> f64 {
-        self.record(name).evidence.invalid_data.latest()
+        self.record(name).evidence.dealings.invalid_data.latest()
     }
 }
 
 /// A friend whose own word we keep, seen a moment ago.
 fn vouched(name: &str, n: u16, scope: Scope) -> PeerRecord {
     let mut record = met(name, n, SECOND, 20.0);
-    record.signed_record = Some(envelope(name, 1));
-    record.signed_seq = Some(1);
-    record.signed_scope = Some(scope);
+    record.credentials.signed_record = Some(envelope(name, 1));
+    record.credentials.signed_seq = Some(1);
+    record.credentials.signed_scope = Some(scope);
     record
 }
 
@@ -134,7 +134,11 @@ fn mistake_20_what_others_say_of_a_peer_changes_nothing_of_what_it_is_worth() {
             words: vec![(Word::Signed(told), 1)],
         });
     }
-    assert_eq!(node.record("alice").signed_seq, Some(4), "they were heard");
+    assert_eq!(
+        node.record("alice").credentials.signed_seq,
+        Some(4),
+        "they were heard"
+    );
     assert_eq!(worth(&node), before);
 }
 
@@ -298,7 +302,7 @@ fn of_two_words_of_one_peer_the_newer_holds_whoever_brings_it() {
     assert_eq!(at(&node), [address(1)], "an old word");
     node.tell(gossip(6, 3));
     assert_eq!(at(&node), [address(3)], "it has moved");
-    assert_eq!(node.record("alice").signed_seq, Some(6));
+    assert_eq!(node.record("alice").credentials.signed_seq, Some(6));
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn mistake_13_a_penalty_outlives_the_next_update() {
     node.come("p0");
     assert!(node.engine.is_connected(&key("p0")));
     assert!(score(&node) < before / 2.0, "coming back is no excuse");
-    let weight = node.record("p0").evidence.invalid_data.latest();
+    let weight = node.record("p0").evidence.dealings.invalid_data.latest();
     node.tell(Input::Identified(Identified {
         peer: key("p0"),
         addresses: vec![],
@@ -71,7 +71,10 @@ fn mistake_13_a_penalty_outlives_the_next_update() {
         public_key: vec![],
         scope: Scope::Public,
     }));
-    assert_eq!(node.record("p0").evidence.invalid_data.latest(), weight);
+    assert_eq!(
+        node.record("p0").evidence.dealings.invalid_data.latest(),
+        weight
+    );
 }
 
 #[test]
@@ -573,7 +576,7 @@ fn what_was_counted_before_its_page_was_read_is_still_counted_after() {
     });
     node.tell(Input::Loaded(friends(1)));
     let evidence = &node.record("p0").evidence;
-    assert_eq!(evidence.transfers_ok.latest(), 1.0);
+    assert_eq!(evidence.dealings.transfers_ok.latest(), 1.0);
     assert_eq!(evidence.dials_ok.latest(), 5.0);
 }
 

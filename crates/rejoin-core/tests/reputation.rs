@@ -124,7 +124,7 @@ fn lifting_a_block_forgives_what_led_to_it() {
     judge(&mut node, "eve", NUISANCE, 1);
     node.tell(Input::Shutdown);
     for record in [node.record("eve"), &node.stored().peers[0]] {
-        assert!((record.evidence.misbehaviour.latest() - 5.0).abs() < 1e-9);
+        assert!((record.evidence.dealings.misbehaviour.latest() - 5.0).abs() < 1e-9);
         assert!(!record.is_blocked(node.now));
     }
 }

@@ -134,13 +134,13 @@ fn what_the_application_notes_is_saved_and_forgotten_with_the_peer() {
     node.pass(SECOND * 5);
     let saved = node.stored();
     let alice = &saved.peers[0];
-    assert_eq!(alice.secret.as_ref().unwrap().open(), Some(&secret));
-    assert_eq!(&*alice.metadata[&Text::new("met")], "in Ulm");
+    assert_eq!(alice.notes.secret.as_ref().unwrap().open(), Some(&secret));
+    assert_eq!(&*alice.notes.metadata[&Text::new("met")], "in Ulm");
 
     node.command(note(Note::Secret(None)));
     node.pass(SECOND * 5);
     let again = Node::with(Config::default(), node.stored());
-    assert_eq!(again.record("alice").secret, None);
+    assert_eq!(again.record("alice").notes.secret, None);
 
     node.command(Command::Forget(key("alice")));
     node.pass(SECOND * 5);

@@ -21,7 +21,7 @@ impl Slots {
         let Some(name) = relay.peer_id() else {
             return Err(Input::NotReserved { relay });
         };
-        let circuit = address.multiaddr().clone().with(Protocol::P2p(name));
+        let circuit = address.to_multiaddr().with(Protocol::P2p(name));
         let opts = ListenOpts::new(circuit.with(Protocol::P2pCircuit));
         self.0.insert(relay, opts.listener_id());
         Ok(opts)

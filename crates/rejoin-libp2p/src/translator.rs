@@ -61,11 +61,7 @@ impl Translator {
                 None => return Err(undiallable(dial)),
             },
         };
-        let addresses: Vec<_> = dial
-            .addresses
-            .iter()
-            .map(|address| address.multiaddr().clone())
-            .collect();
+        let addresses: Vec<_> = dial.addresses.iter().map(Address::to_multiaddr).collect();
         let Some(first) = addresses.first().cloned() else {
             return Err(Input::DialNotMade { dial: dial.id });
         };

@@ -27,7 +27,7 @@ fn signed(bytes: &[u8]) -> Option<SignedPeer> {
 
 /// Our own record; `None` if the key cannot sign, or the record is too long to be kept.
 pub(crate) fn sign(key: &Keypair, addresses: &[Address]) -> Option<SignedPeer> {
-    let addresses = addresses.iter().map(|it| it.multiaddr().clone()).collect();
+    let addresses = addresses.iter().map(Address::to_multiaddr).collect();
     let record = PeerRecord::new_interop(key, addresses).ok()?;
     let bytes = record.to_signed_envelope().into_protobuf_encoding();
     Some(told(&record, Envelope::new(bytes)?))

@@ -322,7 +322,7 @@ impl PeerRow {
         let evidence = &record.evidence;
         Self {
             peer: record.key.to_string(),
-            name: record.display_name.as_ref().map(ToString::to_string),
+            name: record.notes.display_name.as_ref().map(ToString::to_string),
             score: score::score(record, now),
             worth: None,
             pool: record.pool(),

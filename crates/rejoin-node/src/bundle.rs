@@ -171,9 +171,9 @@ impl BundledPeer {
         });
         Self {
             key: record.key.clone(),
-            user_id: record.user_id.clone(),
-            display_name: record.display_name.clone(),
-            signed_record: record.signed_record.clone(),
+            user_id: record.notes.user_id.clone(),
+            display_name: record.notes.display_name.clone(),
+            signed_record: record.credentials.signed_record.clone(),
             addresses: addresses.collect(),
             first_seen: record.first_seen,
             last_seen: record.last_seen,
@@ -268,11 +268,12 @@ mod tests {
 
     pub(super) fn alice() -> PeerRecord {
         let mut record = PeerRecord::new(keypair().public().to_peer_id().into(), NOW);
-        record.display_name = Some(Text::new("Alice"));
-        record.user_id = Some(Text::new("alice@example.org"));
+        record.notes.display_name = Some(Text::new("Alice"));
+        record.notes.user_id = Some(Text::new("alice@example.org"));
         record.last_seen = Some(NOW);
         record.control.pinned = true;
         record
+            .notes
             .metadata
             .insert(Text::new("pet"), Text::new("swordfish"));
         for address in [

@@ -37,10 +37,7 @@ pub fn relay_in(circuit: &Multiaddr) -> Option<(PeerId, Multiaddr)> {
     let (address, _) = Address::split(circuit.clone()).ok()?;
     let relay = address.relay()?;
     let to_host = |part: &Protocol<'_>| *part != Protocol::P2p(relay);
-    Some((
-        relay,
-        address.multiaddr().iter().take_while(to_host).collect(),
-    ))
+    Some((relay, address.parts().take_while(to_host).collect()))
 }
 
 /// Those of our addresses by which others reach us, when all we know is that they do: the user says

@@ -157,13 +157,14 @@ impl Seal {
 
     /// These changes without the secrets that could not be sealed; borrowed if there are none.
     pub(crate) fn writable<'a>(&self, changes: &'a Changes) -> Cow<'a, Changes> {
-        let is_open = |delta: &PeerDelta| matches!(delta.record.secret, Some(PeerSecret::Open(_)));
+        let is_open =
+            |delta: &PeerDelta| matches!(delta.record.notes.secret, Some(PeerSecret::Open(_)));
         if self.keys.is_some() || !changes.peers.iter().any(is_open) {
             return Cow::Borrowed(changes);
         }
         let mut writable = changes.clone();
         for delta in writable.peers.iter_mut().filter(|delta| is_open(delta)) {
-            delta.record.secret = None;
+            delta.record.notes.secret = None;
         }
         Cow::Owned(writable)
     }

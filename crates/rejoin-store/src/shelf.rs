@@ -113,7 +113,7 @@ pub(crate) fn is_later(a: &PeerRecord, b: &PeerRecord) -> bool {
     let touched = a.last_touched().cmp(&b.last_touched());
     touched
         .then_with(|| counted(a).total_cmp(&counted(b)))
-        .then_with(|| a.noted.cmp(&b.noted))
+        .then_with(|| a.notes.noted.cmp(&b.notes.noted))
         .is_gt()
 }
 
@@ -123,8 +123,8 @@ fn counted(record: &PeerRecord) -> f64 {
         evidence.dials_ok,
         evidence.dials_failed,
         evidence.sessions,
-        evidence.transfers_ok,
-        evidence.transfers_failed,
+        evidence.dealings.transfers_ok,
+        evidence.dealings.transfers_failed,
     ]
     .iter()
     .map(|count| count.latest())

@@ -218,7 +218,7 @@ fn counts_add_up_instead_of_overwriting(shelf: &Shelf) {
     }
     let evidence = store.get(&key(1)).unwrap().unwrap().evidence;
     assert_eq!(evidence.dials_ok.latest(), 10.3);
-    assert_eq!(evidence.bytes_in, 20);
+    assert_eq!(evidence.dealings.bytes_in, 20);
 }
 
 fn the_forgotten_are_gone(shelf: &Shelf) {
@@ -246,9 +246,10 @@ fn the_secret_of_the_first_is_kept_and_survival_adds_up(shelf: &Shelf) {
 
 fn times_ahead_of_now_are_clamped_and_do_not_win(shelf: &Shelf) {
     let ahead = Time::from_millis(NOW.as_millis() * 2);
-    let named = |name: &str| PeerRecord {
-        display_name: Some(Text::new(name)),
-        ..peer(0)
+    let named = |name: &str| {
+        let mut record = peer(0);
+        record.notes.display_name = Some(Text::new(name));
+        record
     };
     let mut store = shelf.open();
     let mut record = named("old");
@@ -264,7 +265,7 @@ fn times_ahead_of_now_are_clamped_and_do_not_win(shelf: &Shelf) {
     store = shelf.reopen(store);
     let back = store.get(&key(0)).unwrap().unwrap();
     assert_eq!(back.last_seen, Some(NOW));
-    assert_eq!(back.display_name.as_deref(), Some("new"));
+    assert_eq!(back.notes.display_name.as_deref(), Some("new"));
     assert_eq!(store.repairs().values, 0, "the mended value was not saved");
 }
 

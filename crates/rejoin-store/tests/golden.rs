@@ -127,9 +127,12 @@ fn url(sample: &str, path: &Path) -> String {
 
 #[track_caller]
 fn check_alice(alice: &PeerRecord) {
-    assert_eq!(alice.display_name.as_deref(), Some("Alice"));
-    assert_eq!(alice.user_id.as_deref(), Some("alice@example.org"));
-    assert_eq!(alice.signed_record.as_ref().unwrap().as_bytes(), [0, 1, 2]);
+    assert_eq!(alice.notes.display_name.as_deref(), Some("Alice"));
+    assert_eq!(alice.notes.user_id.as_deref(), Some("alice@example.org"));
+    assert_eq!(
+        alice.credentials.signed_record.as_ref().unwrap().as_bytes(),
+        [0, 1, 2]
+    );
     assert_eq!(alice.pool(), Pool::Proven);
     assert_eq!(alice.last_seen, Some(Time::from_millis(1_719_999_000_000)));
     let [tcp, quic] = &alice.addresses[..] else {
@@ -145,14 +148,14 @@ fn check_alice(alice: &PeerRecord) {
     assert_eq!(quic.source.to_string(), "mdns");
     assert_eq!(alice.evidence.dials_ok.latest(), 3.3);
     assert_eq!(alice.evidence.session_s.latest(), 1_000.5);
-    assert_eq!(alice.evidence.bytes_out, 987_654_321);
+    assert_eq!(alice.evidence.dealings.bytes_out, 987_654_321);
     assert_eq!(alice.evidence.latency_ms, Some(21.25));
     assert!(alice.role.bootstrap && alice.role.relay);
     assert_eq!(alice.role.protocols.len(), 2);
     assert!(alice.control.pinned && alice.control.trusted && alice.control.anchor);
     assert_eq!(alice.control.reconnect_attempts, 3);
     assert_eq!(
-        alice.metadata.values().next().map(|note| &**note),
+        alice.notes.metadata.values().next().map(|note| &**note),
         Some("met in Ulm")
     );
     assert_eq!(alice.unknown["mood"], "fine");

@@ -25,7 +25,7 @@ fn who_has_the_key_finds_everything_and_who_has_not_finds_what_the_mode_shows() 
                 continue;
             }
             let mut store = fixtures::open(&place.url()).store;
-            let secret = store.get(&key(3)).unwrap().unwrap().secret;
+            let secret = store.get(&key(3)).unwrap().unwrap().notes.secret.clone();
             assert_eq!(secret.is_some(), mode == Mode::Secrets);
             assert!(secret.is_none_or(|secret| secret.open().is_none()));
         }
@@ -256,7 +256,7 @@ fn without_the_key_secrets_stay_as_they_are_and_everything_else_changes() {
         let back = opened(&place, Mode::Secrets).store.get(&key(3)).unwrap();
         let back = back.unwrap();
         assert_eq!(back.last_seen, Some(NOW));
-        assert_eq!(back.secret, telling(3).secret);
+        assert_eq!(back.notes.secret, telling(3).notes.secret);
     }
 }
 

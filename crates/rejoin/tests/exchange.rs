@@ -48,7 +48,7 @@ fn vouched_by(
 ) -> impl FnMut(&mut Swarm<Behaviour>, &SwarmEvent<Event>) -> Option<()> {
     move |swarm, _| {
         let record = swarm.behaviour().peer(peer)?;
-        record.signed_seq.map(drop)
+        record.credentials.signed_seq.map(drop)
     }
 }
 
@@ -108,7 +108,10 @@ async fn what_a_neighbour_gossips_is_heard_and_not_believed_before_it_is_met() {
         .unwrap();
     assert_eq!(heard, BTreeSet::from([name]));
     let record = bob.behaviour().memory.peer(name).unwrap();
-    assert!(record.signed_seq.is_some(), "her own word, signed");
+    assert!(
+        record.credentials.signed_seq.is_some(),
+        "her own word, signed"
+    );
 }
 
 async fn next(swarm: &mut Swarm<Gossiping>) -> SwarmEvent<GossipingEvent> {

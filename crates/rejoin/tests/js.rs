@@ -81,10 +81,14 @@ async fn a_js_peer_and_we_believe_what_the_other_signs() {
         let peer: PeerId = told["peer"].as_str().unwrap().parse().unwrap();
         let heard = state(&mut bob, |memory| {
             let record = memory.peer(peer)?;
-            record.signed_seq.is_some().then(|| record.clone())
+            record
+                .credentials
+                .signed_seq
+                .is_some()
+                .then(|| record.clone())
         });
         let heard = heard.await;
-        assert_eq!(heard.signed_seq, told["seq"].as_u64());
+        assert_eq!(heard.credentials.signed_seq, told["seq"].as_u64());
         let known: Vec<_> = heard.addresses.iter().map(|it| &it.address).collect();
         for address in told["addresses"].as_array().unwrap() {
             let address = address.as_str().unwrap().parse().unwrap();

@@ -4,12 +4,12 @@
 use super::Engine;
 use crate::{
     address::Address,
+    evidence::ConnectionKind,
     input::{Connected, Direction, Rerouted, Tested},
     key::PeerKey,
     output::{Output, Timeout},
     reach::Scope,
     reachable::Verdict,
-    record::ConnectionKind,
     relays,
     scene::Scene,
     status::ReachStatus,

@@ -100,7 +100,7 @@ fn bootstrap(text: &str) -> Result<Multiaddr, String> {
         "write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…, 203.0.113.7:4001, \
          example.org:4001 or /dnsaddr/example.org",
     )?;
-    let address = address.multiaddr().clone();
+    let address = address.to_multiaddr();
     Ok(match peer.and_then(|peer| peer.peer_id()) {
         Some(peer) => address.with(Protocol::P2p(peer)),
         None => address,

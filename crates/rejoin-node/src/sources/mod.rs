@@ -58,7 +58,7 @@ impl Questions {
             if let Directory::Rendezvous { peer, address } = directory
                 && let Some(peer) = peer.peer_id()
             {
-                rendezvous.add(peer, address.multiaddr().clone());
+                rendezvous.add(peer, address.to_multiaddr());
             }
         }
         Self {

@@ -39,5 +39,5 @@ fn still_punished(sim: &rejoin_sim::Sim, peer: &rejoin_core::PeerKey, before: f6
     let now = score(sim, peer);
     assert!(now < 0.8 * before, "{before} became {now}");
     let record = sim.engine().peer(peer).expect("still known");
-    assert!(record.evidence.invalid_data.latest() > 0.0);
+    assert!(record.evidence.dealings.invalid_data.latest() > 0.0);
 }

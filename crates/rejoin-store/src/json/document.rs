@@ -83,7 +83,7 @@ impl Document {
                 true => seal.record(raw.get()).ok_or_else(unsealed)?,
                 false => seal.opened(part(raw)?),
             };
-            if seal.is_whole() || matches!(record.secret, Some(PeerSecret::Open(_))) {
+            if seal.is_whole() || matches!(record.notes.secret, Some(PeerSecret::Open(_))) {
                 let text = raw.get().to_owned();
                 document.written.peers.insert(record.key.clone(), text);
             }

@@ -85,10 +85,10 @@ impl Seal {
 
     /// A record that was read in the open, with its secret opened if we can.
     pub(crate) fn opened(&self, mut record: PeerRecord) -> PeerRecord {
-        if let (Some(keys), Some(PeerSecret::Sealed(blob))) = (&self.keys, &record.secret)
+        if let (Some(keys), Some(PeerSecret::Sealed(blob))) = (&self.keys, &record.notes.secret)
             && let Some(open) = keys.open_secret(&record.key, blob.as_bytes())
         {
-            record.secret = Some(PeerSecret::Open(open));
+            record.notes.secret = Some(PeerSecret::Open(open));
         }
         record
     }
@@ -99,13 +99,13 @@ impl Seal {
         record: &'a PeerRecord,
         before: Option<&str>,
     ) -> Result<Cow<'a, PeerRecord>, getrandom::Error> {
-        let (Some(keys), Some(PeerSecret::Open(open))) = (&self.keys, &record.secret) else {
+        let (Some(keys), Some(PeerSecret::Open(open))) = (&self.keys, &record.notes.secret) else {
             return Ok(Cow::Borrowed(record));
         };
         let written = before
             .and_then(|text| self.unwrapped(text))
             .and_then(|text| serde_json::from_str::<PeerRecord>(&text).ok())
-            .and_then(|written| written.secret);
+            .and_then(|written| written.notes.secret.clone());
         let same = written.filter(|written| match written {
             PeerSecret::Sealed(blob) => {
                 keys.open_secret(&record.key, blob.as_bytes()).as_ref() == Some(open)
@@ -113,7 +113,7 @@ impl Seal {
             PeerSecret::Open(_) => false,
         });
         let mut closed = record.clone();
-        closed.secret = Some(match same {
+        closed.notes.secret = Some(match same {
             Some(same) => same,
             None => keys.seal_secret(&record.key, open.as_bytes())?,
         });
@@ -238,7 +238,7 @@ mod tests {
         let address: Address = "/ip4/8.8.4.4/tcp/4001".parse().unwrap();
         let known = AddressRecord::new(address, Source::Mdns, record.first_seen);
         record.addresses.push(known);
-        record.secret = SecretBytes::new(secret.into()).map(PeerSecret::Open);
+        record.notes.secret = SecretBytes::new(secret.into()).map(PeerSecret::Open);
         record
     }
 
@@ -270,7 +270,7 @@ mod tests {
     fn without_a_seal_a_secret_is_not_written() {
         let written = text(&Seal::none(), &peer("alice", "swordfish"), None);
         let back = Seal::none().record(&written).unwrap();
-        assert_eq!(back.secret, None);
+        assert_eq!(back.notes.secret, None);
     }
 
     #[test]
@@ -286,14 +286,14 @@ mod tests {
                 let keys = seal.keys.as_ref().unwrap();
                 let plain = seal.unwrapped(text).unwrap();
                 let record: PeerRecord = serde_json::from_str(&plain).unwrap();
-                assert!(keys.data_key[0] == 1 && record.secret.is_some());
-                record.secret
+                assert!(keys.data_key[0] == 1 && record.notes.secret.is_some());
+                record.notes.secret.clone()
             };
             alice.last_seen = Some(Time::from_millis(5));
             let second = text(&seal, &alice, Some(&first));
             assert_ne!(second, first);
             assert_eq!(sealed(&second), sealed(&first));
-            alice.secret = peer("alice", "other").secret;
+            alice.notes = peer("alice", "other").notes;
             let third = text(&seal, &alice, Some(&second));
             assert_ne!(sealed(&third), sealed(&second));
             assert_eq!(seal.record(&third), Some(alice));
@@ -309,10 +309,13 @@ mod tests {
             keys: None,
         };
         let read = locked.record(&written).unwrap();
-        assert!(matches!(read.secret, Some(PeerSecret::Sealed(_))));
+        assert!(matches!(read.notes.secret, Some(PeerSecret::Sealed(_))));
         assert_eq!(text(&locked, &read, Some(&written)), written);
         let other = seal(Mode::Secrets, 2).record(&written).unwrap();
-        assert_eq!(other.secret, read.secret, "nor with another key");
+        assert_eq!(
+            other.notes.secret, read.notes.secret,
+            "nor with another key"
+        );
     }
 
     #[test]
@@ -322,7 +325,7 @@ mod tests {
             serde_json::from_str(&text(&seal, &peer("alice", "swordfish"), None)).unwrap();
         stolen.key = "eve".parse().unwrap();
         let read = seal.record(&json(&stolen)).unwrap();
-        assert_eq!(read.secret.unwrap().open(), None);
+        assert_eq!(read.notes.secret.as_ref().unwrap().open(), None);
     }
 
     #[test]
@@ -393,13 +396,13 @@ mod tests {
             let seal = seal(Mode::Secrets, 1);
             let written = text(&seal, &peer("alice", "swordfish"), None);
             let mut record: PeerRecord = serde_json::from_str(&written).unwrap();
-            let Some(PeerSecret::Sealed(blob)) = &record.secret else { panic!("not sealed") };
+            let Some(PeerSecret::Sealed(blob)) = &record.notes.secret else { panic!("not sealed") };
             let mut bytes = blob.as_bytes().to_vec();
             let bit = flip.index(bytes.len() * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
-            record.secret = Blob::new(bytes).map(PeerSecret::Sealed);
+            record.notes.secret = Blob::new(bytes).map(PeerSecret::Sealed);
             let read = seal.record(&json(&record)).unwrap();
-            prop_assert_eq!(read.secret, record.secret);
+            prop_assert_eq!(read.notes, record.notes);
         }
     }
 }
