@@ -81,10 +81,11 @@ pub fn worked(
         decay::follow(&mut known.dial_ms, took);
     }
     if let Some(place) = place {
-        known.places.retain(|old| *old != place);
-        known.places.push(place);
-        if known.places.len() > PLACES_MAX {
-            known.places.remove(0);
+        let places = &mut *known.places;
+        places.retain(|old| *old != place);
+        places.push(place);
+        if places.len() > PLACES_MAX {
+            places.remove(0);
         }
     }
 }
@@ -206,7 +207,7 @@ mod tests {
         let known = &alice.addresses[0];
         assert_eq!((known.failures_in_row, known.observed), (0, true));
         assert_eq!(known.dial_ms, Some(80.0));
-        assert_eq!(known.places, [2, 3, 4, 5].map(Place));
+        assert_eq!(*known.places, [2, 3, 4, 5].map(Place));
     }
 
     #[test]

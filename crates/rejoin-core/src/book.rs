@@ -13,6 +13,7 @@ use crate::{
     addresses,
     backoff::Backoff,
     changes::{Changes, Counts, PeerDelta},
+    common::Common,
     config::Config,
     decay::{self, Decayed, Penalty},
     evidence::ConnectionKind,
@@ -25,7 +26,7 @@ use crate::{
     notes::Note,
     placement::{Placement, Slot, Teller},
     reach::Reach,
-    record::{ADDRESSES_MAX, Control, PROTOCOLS_MAX, PeerRecord, Place, Pool},
+    record::{ADDRESSES_MAX, Control, PROTOCOLS_MAX, PeerRecord, Place, Pool, Role},
     records::{Entry, Records},
     reputation::{self, Judgement},
     retention::{self, Fate, PruneReport},
@@ -44,6 +45,7 @@ pub struct Book {
     placement: Placement,
     memory: Memory,
     unsaved: Unsaved,
+    common: Common,
 }
 
 /// How a connection came about, as far as the record cares.
@@ -80,6 +82,7 @@ impl Book {
             placement: Placement::new(memory.secret, config),
             memory,
             unsaved,
+            common: Common::default(),
         };
         (book, repaired)
     }
@@ -167,7 +170,7 @@ impl Book {
         if self.unsaved.is_forgotten(&key) {
             return repaired;
         }
-        let record = match self.records.remove(&key) {
+        let mut record = match self.records.remove(&key) {
             // Met or heard of before its page of the store was read.
             Some(entry) => {
                 if let Some(slot) = entry.slot {
@@ -179,6 +182,7 @@ impl Book {
             }
             None => loaded,
         };
+        self.common.share(&mut record.role);
         let slot = self
             .seat_of(&record)
             .filter(|slot| self.placement.occupant(*slot).is_none());
@@ -406,20 +410,25 @@ impl Book {
 
     /// A peer told us about itself over its own connection.
     pub fn identified(&mut self, now: Time, told: &Identified, reach: &Reach) {
+        let protocols = told.protocols.iter().take(PROTOCOLS_MAX);
+        let protocols = protocols.map(|name| Text::new(name)).collect();
+        let mut role = Role {
+            agent: (!told.agent.is_empty()).then(|| Text::new(&told.agent)),
+            protocols,
+            ..Role::default()
+        };
+        self.common.share(&mut role);
         self.update(now, &told.peer, |record| {
             let before = record.clone();
-            record.role.agent = Some(Text::new(&told.agent));
-            record.role.protocols = told
-                .protocols
-                .iter()
-                .take(PROTOCOLS_MAX)
-                .map(|name| Text::new(name))
-                .collect();
+            record.role.agent = role.agent;
+            record.role.protocols = role.protocols;
             record.role.relay = told
                 .protocols
                 .iter()
                 .any(|name| name.starts_with("/libp2p/circuit/relay/0.2.0/hop"));
-            record.credentials.public_key = Blob::new(told.public_key.clone());
+            if !told.public_key.is_empty() {
+                record.credentials.public_key = Blob::new(told.public_key.clone());
+            }
             let believable = told
                 .addresses
                 .iter()
@@ -518,8 +527,9 @@ impl Book {
     ) -> Option<Judgement> {
         let judgement = reputation::judge(self.get(key)?, deed, now, config);
         self.grow(now, key, &judgement.grown, |entry| {
-            let banned = &mut entry.record.control.banned;
-            *banned = judgement.ban.or(*banned);
+            if let Some(ban) = judgement.ban {
+                entry.record.control.banned = Some(ban.into());
+            }
         });
         Some(judgement)
     }

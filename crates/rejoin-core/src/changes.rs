@@ -167,11 +167,12 @@ impl PeerDelta {
         merged.control.blocked_until = decided.blocked_until;
         merged.control.decided = decided.decided;
         // What the user decides lifts a ban, what another process saves does not.
-        merged.control.banned = [newer.control.banned, older.control.banned]
+        merged.control.banned = [&newer.control.banned, &older.control.banned]
             .into_iter()
             .flatten()
             .filter(|ban| ban.since > merged.control.decided)
-            .max_by_key(|ban| ban.until);
+            .max_by_key(|ban| ban.until)
+            .cloned();
         merge_unknown(&mut merged.unknown, &older.unknown);
         merged
     }
@@ -213,7 +214,7 @@ fn merge_address(ours: &mut AddressRecord, theirs: &AddressRecord) {
     ours.last_success = ours.last_success.max(theirs.last_success);
     ours.last_failure = ours.last_failure.max(theirs.last_failure);
     ours.observed |= theirs.observed;
-    for place in &theirs.places {
+    for place in &*theirs.places {
         if !ours.places.contains(place) && ours.places.len() < PLACES_MAX {
             ours.places.push(*place);
         }
@@ -301,7 +302,7 @@ mod tests {
 
     fn banned(since: Time, until: Time) -> PeerRecord {
         let mut record = alice();
-        record.control.banned = Some(Ban { since, until });
+        record.control.banned = Some(Ban { since, until }.into());
         record
     }
 

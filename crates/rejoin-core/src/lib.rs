@@ -8,6 +8,7 @@ pub mod backoff;
 mod book;
 pub mod changes;
 pub mod choose;
+mod common;
 pub mod config;
 pub mod decay;
 mod dialer;

@@ -5,7 +5,7 @@
 //! hash of who is told about and who tells picks the bucket, and one netgroup of tellers reaches
 //! only a few of them, whatever it sends.
 
-use std::{collections::BTreeMap, hash::Hasher};
+use std::{collections::BTreeMap, hash::Hasher, num::NonZeroU32};
 
 use siphasher::sip::SipHasher24;
 
@@ -17,7 +17,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot {
     bucket: u32,
-    position: u32,
+    /// One more than it is, so that an `Option<Slot>` is no larger: there is one for every peer.
+    position: NonZeroU32,
 }
 
 /// Who sits where.
@@ -51,7 +52,7 @@ impl Placement {
         let position = self.hash("position", &[&bucket.to_be_bytes(), key.as_bytes()]);
         Slot {
             bucket: bucket as u32,
-            position: (position % u64::from(self.positions)) as u32,
+            position: NonZeroU32::MIN.saturating_add((position % u64::from(self.positions)) as u32),
         }
     }
 

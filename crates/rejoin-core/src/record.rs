@@ -1,11 +1,12 @@
 //! What is remembered of one peer: saved facts only. What is true only while the program runs
 //! (connections, dials in the air) lives in the machines that need it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::{
     address::{Address, Transport},
@@ -48,7 +49,7 @@ pub struct PeerRecord {
     #[serde(flatten)]
     pub credentials: Seldom<Credentials>,
     /// Where it may be reached, at most [`ADDRESSES_MAX`].
-    #[serde(default)]
+    #[serde(default, deserialize_with = "no_larger_than_needed")]
     pub addresses: Vec<AddressRecord>,
     /// When we first heard of it.
     pub first_seen: Time,
@@ -112,8 +113,8 @@ pub struct AddressRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff_until: Option<Time>,
     /// The places it worked from, newest last, at most [`PLACES_MAX`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub places: Vec<Place>,
+    #[serde(default, skip_serializing_if = "Seldom::is_blank")]
+    pub places: Seldom<Vec<Place>>,
     /// Fields a newer version wrote.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -137,8 +138,8 @@ pub struct Role {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relayed_us: Option<Time>,
     /// The protocols it speaks, at most [`PROTOCOLS_MAX`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub protocols: Vec<Text<128>>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub protocols: Arc<[Text<128>]>,
     /// The program it runs, in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Text<128>>,
@@ -161,7 +162,7 @@ pub struct Control {
     pub decided: Time,
     /// What we decided ourselves after it misbehaved. Whatever the user decides later lifts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub banned: Option<Ban>,
+    pub banned: Option<Box<Ban>>,
     /// We have reached it ourselves, and are connected to it or were when we last stopped or lost
     /// everybody.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -243,7 +244,7 @@ impl PeerRecord {
 
     /// Until when we must not deal with it, if that lies ahead.
     pub fn blocked_until(&self, now: Time) -> Option<Time> {
-        let banned = self.control.banned.map(|ban| ban.until);
+        let banned = self.control.banned.as_ref().map(|ban| ban.until);
         let until = self.control.blocked_until.max(banned);
         until.filter(|until| now < *until)
     }
@@ -342,7 +343,7 @@ impl PeerRecord {
             && ban.since > now
         {
             // The clock was set back: it lasts as long as it was meant to.
-            *ban = Ban {
+            **ban = Ban {
                 since: now,
                 until: now + ban.until.since(ban.since),
             };
@@ -385,9 +386,15 @@ impl PeerRecord {
             over
         }
         let mut over = cut(&mut self.addresses, ADDRESSES_MAX);
-        over += cut(&mut self.role.protocols, PROTOCOLS_MAX);
+        let protocols = &mut self.role.protocols;
+        if protocols.len() > PROTOCOLS_MAX {
+            over += protocols.len() - PROTOCOLS_MAX;
+            *protocols = protocols[..PROTOCOLS_MAX].into();
+        }
         for known in &mut self.addresses {
-            over += cut(&mut known.places, PLACES_MAX);
+            if !known.places.is_blank() {
+                over += cut(&mut known.places, PLACES_MAX);
+            }
             over += drop_if_large(&mut known.unknown);
         }
         over += drop_if_large(&mut self.unknown);
@@ -413,7 +420,7 @@ impl AddressRecord {
             rtt_ms: None,
             observed: false,
             backoff_until: None,
-            places: Vec::new(),
+            places: Seldom::new(),
             unknown: Unknown::new(),
         }
     }
@@ -445,6 +452,16 @@ pub(crate) fn drop_if_large(unknown: &mut Unknown) -> usize {
     std::mem::take(unknown).len()
 }
 
+/// A list that grows as it is read has room for four, and most have one or two.
+fn no_larger_than_needed<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<AddressRecord>, D::Error> {
+    let read = SmallVec::<[AddressRecord; ADDRESSES_MAX]>::deserialize(deserializer)?;
+    let mut list = Vec::with_capacity(read.len());
+    list.extend(read);
+    Ok(list)
+}
+
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -474,8 +491,8 @@ mod tests {
 
     #[test]
     fn a_million_records_are_no_burden() {
-        assert!(size_of::<PeerRecord>() <= 304);
-        assert!(size_of::<AddressRecord>() <= 144);
+        assert!(size_of::<PeerRecord>() <= 288);
+        assert!(size_of::<AddressRecord>() <= 128);
     }
 
     #[test]
@@ -533,10 +550,13 @@ mod tests {
     #[test]
     fn mistake_14_a_ban_from_the_future_lasts_no_longer_than_it_was_meant_to() {
         let mut record = alice();
-        record.control.banned = Some(Ban {
-            since: Time::from_millis(10_000),
-            until: Time::from_millis(10_500),
-        });
+        record.control.banned = Some(
+            Ban {
+                since: Time::from_millis(10_000),
+                until: Time::from_millis(10_500),
+            }
+            .into(),
+        );
         let now = Time::from_millis(2_000);
         assert_eq!(record.sanitise(now), 1);
         let until = Some(Time::from_millis(2_500));
@@ -554,16 +574,13 @@ mod tests {
             let address = format!("/ip4/8.8.4.4/tcp/{port}").parse().unwrap();
             let known = AddressRecord::new(address, Source::Manual, Time::from_millis(1));
             record.addresses.push(known);
-            record
-                .role
-                .protocols
-                .extend([Text::new("/a"), Text::new("/b")]);
             let note = Text::new(&"x".repeat(1_000));
             record
                 .notes
                 .metadata
                 .insert(Text::new(&format!("{port:02}")), note);
         }
+        record.role.protocols = (0..40).map(|n| Text::new(&format!("/{n}"))).collect();
         record
             .unknown
             .insert("blob".into(), "y".repeat(5_000).into());

@@ -82,7 +82,7 @@ pub fn judge(record: &PeerRecord, deed: Deed, now: Time, config: &Config) -> Jud
         ban: ban.map(|span| Ban {
             since: now,
             // Whoever is banned does not get off by a smaller deed.
-            until: (now + span).max(record.control.banned.map_or(now, |ban| ban.until)),
+            until: (now + span).max(record.control.banned.as_ref().map_or(now, |ban| ban.until)),
         }),
         consequence,
         is_news: consequence.is_some()
@@ -122,7 +122,7 @@ pub fn explain(record: &PeerRecord, now: Time) -> Term {
     } else {
         format!("misbehaviour of {points:.1} points, half of them gone in 10 min; out at 20")
     };
-    if let Some(ban) = record.control.banned.filter(|ban| now < ban.until) {
+    if let Some(ban) = record.control.banned.as_ref().filter(|ban| now < ban.until) {
         let left = score::in_words(ban.until.since(now));
         because.push_str(&format!("; we do not deal with it for {left} more"));
     }
@@ -228,7 +228,7 @@ mod tests {
             last = judge(&record, deed, NOW, &config);
             let evidence = &mut record.evidence;
             Counts::of(evidence).plus(&last.grown).put_into(evidence);
-            record.control.banned = last.ban.or(record.control.banned);
+            record.control.banned = last.ban.map(Box::new).or(record.control.banned);
         }
         (record, last)
     }
@@ -275,7 +275,7 @@ mod tests {
             Counts::of(evidence)
                 .plus(&judgement.grown)
                 .put_into(evidence);
-            record.control.banned = judgement.ban;
+            record.control.banned = judgement.ban.map(Box::new);
             now = record.blocked_until(now).unwrap();
             assert!(!record.is_blocked(now));
         }
@@ -327,7 +327,7 @@ mod tests {
     fn a_ban_is_not_cut_short_by_a_smaller_deed() {
         let mut banned = eve();
         let until = NOW + Config::default().banned_for;
-        banned.control.banned = Some(Ban { since: NOW, until });
+        banned.control.banned = Some(Ban { since: NOW, until }.into());
         let (record, _) = after(banned, &[(4, MODERATE)]);
         assert_eq!(record.blocked_until(NOW), Some(until));
     }

@@ -358,7 +358,7 @@ mod tests {
             let mut eve = proven(&format!("eve{n}"));
             eve.evidence.dealings.invalid_data = Decayed::new(16.0, NOW);
             let until = NOW + DAY;
-            eve.control.banned = Some(Ban { since: NOW, until });
+            eve.control.banned = Some(Ban { since: NOW, until }.into());
             eve
         }));
         let report = plan(&[Rule::ProvenCap(1)], records.iter(), |_| false, NOW);

@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn what_worked_from_here_goes_first() {
         check(
-            |known| known.places = vec![HERE],
+            |known| known.places = vec![HERE].into(),
             |known| works_in(known, 10),
         );
     }

@@ -24,6 +24,10 @@ impl<K: PartialEq + 'static, V: PartialEq + 'static> Blank for BTreeMap<K, V> {
     const BLANK: &'static Self = &Self::new();
 }
 
+impl<T: PartialEq + 'static> Blank for Vec<T> {
+    const BLANK: &'static Self = &Self::new();
+}
+
 impl<T> Seldom<T> {
     /// Blank.
     pub const fn new() -> Self {

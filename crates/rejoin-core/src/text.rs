@@ -1,21 +1,23 @@
 //! Bounded text and bounded bytes: what a peer, a file or a user hands in, cut to size once.
 
-use std::{fmt, ops::Deref};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Text of at most `MAX` characters, without control characters.
 ///
-/// Longer text is cut rather than refused: an overlong name must not cost us the peer.
+/// Longer text is cut rather than refused: an overlong name must not cost us the peer. Copies share the
+/// characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Text<const MAX: usize>(Box<str>);
+pub struct Text<const MAX: usize>(Arc<str>);
 
 impl<const MAX: usize> Text<MAX> {
     /// Strips control characters and keeps the first `MAX` characters of what is left.
     pub fn new(raw: &str) -> Self {
-        Self(raw.chars().filter(|c| !c.is_control()).take(MAX).collect())
+        let kept = raw.chars().filter(|c| !c.is_control()).take(MAX);
+        Self(kept.collect::<String>().into())
     }
 }
 
