@@ -34,9 +34,12 @@ pub struct Row {
     pub save_all_ms: Option<f64>,
     /// From nothing in memory to the best twenty.
     pub reopen_first_ms: Option<f64>,
+    /// From nothing in memory to all of them.
+    pub load_all_ms: Option<f64>,
     /// All its files.
     pub disk_bytes_per_peer: Option<f64>,
-    /// What its process has grown by.
+    /// What a process has grown by that has loaded all of them; of what is not loaded, or not saved, one
+    /// that has taken them in.
     pub memory_bytes_per_peer: Option<f64>,
 }
 
@@ -104,8 +107,21 @@ impl Row {
             save_one_ms: ms(save_one),
             save_all_ms: ms(save_all),
             reopen_first_ms: ms(reopen.flatten()),
+            load_all_ms: None,
             disk_bytes_per_peer: per_peer(disk),
             memory_bytes_per_peer: per_peer(memory),
+        }
+    }
+
+    /// With what another process found that loaded what this one saved.
+    pub fn and(self, loaded: Option<&Loaded>) -> Self {
+        let Some(Loaded { ms, bytes }) = loaded else {
+            return self;
+        };
+        Self {
+            load_all_ms: Some(*ms),
+            memory_bytes_per_peer: Some(*bytes as f64 / self.n as f64),
+            ..self
         }
     }
 
@@ -121,6 +137,7 @@ impl Row {
             save_one_ms: None,
             save_all_ms: None,
             reopen_first_ms: None,
+            load_all_ms: None,
             disk_bytes_per_peer: None,
             memory_bytes_per_peer: None,
         }
@@ -143,9 +160,30 @@ impl Row {
             save_one_ms: of(|row| row.save_one_ms),
             save_all_ms: of(|row| row.save_all_ms),
             reopen_first_ms: of(|row| row.reopen_first_ms),
+            load_all_ms: of(|row| row.load_all_ms),
             disk_bytes_per_peer: of(|row| row.disk_bytes_per_peer),
             memory_bytes_per_peer: of(|row| row.memory_bytes_per_peer),
         }
+    }
+}
+
+/// What it takes to have all in memory.
+#[derive(Serialize, Deserialize)]
+pub struct Loaded {
+    ms: f64,
+    bytes: u64,
+}
+
+impl Loaded {
+    /// Loads into this process, where nothing else was before, what a system has saved in a folder.
+    /// `None` if it has no use for that.
+    pub fn of(open: fn(&Path, usize) -> Box<dyn System>, n: usize, folder: &Path) -> Option<Self> {
+        let (before, began) = (resident_bytes()?, Instant::now());
+        let mut system = open(folder, n);
+        system.load()?;
+        let ms = began.elapsed().as_secs_f64() * 1e3;
+        let bytes = resident_bytes()?.saturating_sub(before);
+        Some(Self { ms, bytes })
     }
 }
 

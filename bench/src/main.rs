@@ -1,6 +1,7 @@
 //! The same work on Rejoin and on other stores of peers, in one run:
 //!
-//!     cargo run --release --manifest-path bench/Cargo.toml -- [--json] [--max-n N] [--runs N] [--only SYSTEM]
+//!     cargo run --release --manifest-path bench/Cargo.toml -- [--json] [--max-n N] [--runs N]
+//!         [--only SYSTEM] [--plot FILE]
 //!
 //! Each system goes through it in a process of its own for each number of peers, several times; the
 //! medians count. Figures of different systems are taken by turns, so that a machine that slows down
@@ -10,27 +11,30 @@ mod course;
 mod limits;
 mod node;
 mod peers;
+mod plot;
 mod systems;
 mod table;
 
 use std::{
-    env,
-    process::{Command, ExitCode, Stdio},
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Output, Stdio},
 };
 
-use course::Row;
+use course::{Loaded, Row};
 use lexopt::{Arg, Parser, ValueExt};
 use limits::Limits;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use systems::{KINDS, Kind, Place};
 
 const USAGE: &str = "\
-usage: rejoin-bench [--json] [--max-n N] [--runs N] [--only SYSTEM]
+usage: rejoin-bench [--json] [--max-n N] [--runs N] [--only SYSTEM] [--plot FILE]
 
   --json          figures for programs
   --max-n N       with no more peers than that (1000000)
   --runs N        how often each is measured; the medians count (5)
   --only SYSTEM   this one alone
+  --plot FILE     draws how they grow with the number of peers into this SVG file, too
 ";
 
 /// How many peers.
@@ -41,6 +45,7 @@ struct Wish {
     max_n: usize,
     runs: usize,
     only: Option<String>,
+    plot: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -51,10 +56,10 @@ struct Figures {
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
-    if let [task, system, n] = &words[..]
-        && task == ONE
+    if let [task, system, n, folder] = &words[..]
+        && (task == COURSE || task == LOAD)
     {
-        return one(system, n);
+        return one(task, system, n, Path::new(folder));
     }
     match wish() {
         Ok(wish) => {
@@ -74,6 +79,7 @@ fn wish() -> Result<Wish, lexopt::Error> {
         max_n: 1_000_000,
         runs: 5,
         only: None,
+        plot: None,
     };
     let mut parser = Parser::from_env();
     while let Some(arg) = parser.next()? {
@@ -81,6 +87,7 @@ fn wish() -> Result<Wish, lexopt::Error> {
             Arg::Long("json") => wish.json = true,
             Arg::Long("max-n") => wish.max_n = parser.value()?.parse()?,
             Arg::Long("runs") => wish.runs = parser.value()?.parse()?,
+            Arg::Long("plot") => wish.plot = Some(parser.value()?.into()),
             Arg::Long("only") => wish.only = Some(parser.value()?.string()?),
             _ => return Err(arg.unexpected()),
         }
@@ -108,13 +115,19 @@ fn measure(wish: &Wish) -> String {
             for (kind, rows) in kinds.iter().zip(&mut runs) {
                 if n <= kind.most {
                     eprintln!("{n} peers, {}, run {run}", kind.name);
-                    rows.push(in_a_process(kind, n));
+                    rows.push(self::run(kind, n));
                 } else {
                     rows.push(Row::blank(kind.name, n));
                 }
             }
         }
         rows.extend(runs.iter().map(|runs| Row::median(runs)));
+    }
+    if let Some(path) = &wish.plot {
+        let svg = plot::growth(&rows).expect("room for it");
+        if let Err(error) = fs::write(path, svg) {
+            eprintln!("{} was not drawn: {error}", path.display());
+        }
     }
     match wish.json {
         true => {
@@ -125,31 +138,48 @@ fn measure(wish: &Wish) -> String {
     }
 }
 
-/// The word by which a process is told to measure one system.
-const ONE: &str = "one";
+/// The words by which a process is told what to do with one system.
+const COURSE: &str = "course";
+const LOAD: &str = "load";
 
-fn in_a_process(kind: &Kind, n: usize) -> Row {
-    let output = match kind.place {
-        Place::Node => node::course(kind.name, n),
-        Place::Here(_) => Command::new(env::current_exe().expect("a program knows where it is"))
-            .args([ONE, kind.name, &n.to_string()])
-            .stderr(Stdio::inherit())
-            .output(),
+/// One run of one system.
+fn run(kind: &Kind, n: usize) -> Row {
+    if let Place::Node = kind.place {
+        return told(node::course(kind.name, n), kind, n);
+    }
+    let folder = tempfile::tempdir().expect("a folder to work in");
+    let this = env::current_exe().expect("a program knows where it is");
+    let ask = |task| {
+        let mut process = Command::new(&this);
+        process.args([task, kind.name, &n.to_string()]);
+        process.arg(folder.path()).stderr(Stdio::inherit()).output()
     };
-    let output = output.expect("a process");
-    let name = kind.name;
-    assert!(output.status.success(), "{name} failed with {n} peers");
-    serde_json::from_slice(&output.stdout).expect("a row")
+    let row: Row = told(ask(COURSE), kind, n);
+    if row.save_all_ms.is_none() {
+        return row;
+    }
+    let loaded: Option<Loaded> = told(ask(LOAD), kind, n);
+    row.and(loaded.as_ref())
 }
 
-fn one(system: &str, n: &str) -> ExitCode {
+/// What a process has found out.
+fn told<T: DeserializeOwned>(output: io::Result<Output>, kind: &Kind, n: usize) -> T {
+    let (output, name) = (output.expect("a process"), kind.name);
+    assert!(output.status.success(), "{name} failed with {n} peers");
+    serde_json::from_slice(&output.stdout).expect("figures")
+}
+
+/// What such a process does.
+fn one(task: &str, system: &str, n: &str, folder: &Path) -> ExitCode {
     let kind = KINDS.iter().find(|kind| kind.name == system);
     let Some(Place::Here(open)) = kind.map(|kind| kind.place) else {
         return ExitCode::from(2);
     };
     let n = n.parse().expect("a number");
-    let folder = tempfile::tempdir().expect("a folder to work in");
-    let row = Row::of(system, open, n, folder.path());
-    println!("{}", serde_json::to_string(&row).expect("plain data"));
+    let told = match task {
+        LOAD => serde_json::to_string(&Loaded::of(open, n, folder)),
+        _ => serde_json::to_string(&Row::of(system, open, n, folder)),
+    };
+    println!("{}", told.expect("plain data"));
     ExitCode::SUCCESS
 }

@@ -11,6 +11,17 @@ pub struct Peer {
     pub addresses: [SocketAddr; 2],
 }
 
+impl Peer {
+    /// A libp2p peer id with the key written out in it: identity multihash of an Ed25519 key in protobuf.
+    pub fn libp2p_id(&self) -> [u8; 38] {
+        let mut bytes = [0; 38];
+        let (head, key) = bytes.split_at_mut(6);
+        head.copy_from_slice(&[0x00, 0x24, 0x08, 0x01, 0x12, 0x20]);
+        key.copy_from_slice(&self.id);
+        bytes
+    }
+}
+
 /// The `n`th.
 pub fn peer(n: u64) -> Peer {
     let mut bits = Bits(n);

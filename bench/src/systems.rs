@@ -10,7 +10,10 @@ mod redb;
 mod rejoin;
 mod sqlite;
 
-use std::path::Path;
+use std::{
+    fs::{self, File},
+    path::Path,
+};
 
 use crate::peers::Peer;
 
@@ -27,6 +30,22 @@ pub trait System {
 
     /// Saves all changes, so that they survive a power cut.
     fn save(&mut self) -> Option<()>;
+
+    /// Takes into memory what is not there since it was opened. `None` if it leaves it where it is.
+    fn load(&mut self) -> Option<()>;
+}
+
+/// Writes a file beside the one of this name and lets it take its place, as whoever does not want to
+/// lose both in a crash must.
+fn replace<E: std::fmt::Debug>(path: &Path, write: impl FnOnce(&mut File) -> Result<(), E>) {
+    let fresh = path.with_extension("new");
+    let mut file = File::create(&fresh).expect("room");
+    write(&mut file).expect("room");
+    file.sync_all().expect("room");
+    fs::rename(fresh, path).expect("our own folder");
+    let folder = path.parent().map(File::open).expect("a folder");
+    let flushed = folder.and_then(|folder| folder.sync_all());
+    flushed.expect("our own folder");
 }
 
 /// One of them.
@@ -52,8 +71,14 @@ pub enum Place {
 }
 
 /// All of them, ours first.
-pub const KINDS: [Kind; 10] = [
+pub const KINDS: [Kind; 11] = [
     Kind::here("rejoin", |folder, _| Box::new(rejoin::Rejoin::open(folder))),
+    Kind {
+        note: Some("everything is sealed: names, addresses and what is known of them"),
+        ..Kind::here("rejoin-sealed", |folder, _| {
+            Box::new(rejoin::Rejoin::open_sealed(folder))
+        })
+    },
     Kind::here("libp2p-peer-store", |_, n| {
         Box::new(libp2p_peer_store::MemoryOnly::new(n))
     }),

@@ -3,9 +3,10 @@
 use crate::{course::Row, limits::Limits, systems::KINDS};
 
 /// A column: its heading and its figure.
-type Column = (&'static str, fn(&Row) -> Option<f64>);
+pub type Column = (&'static str, fn(&Row) -> Option<f64>);
 
-const COLUMNS: [Column; 9] = [
+/// All figures.
+pub const COLUMNS: [Column; 10] = [
     ("insert µs", |row| row.insert_us),
     ("update µs", |row| row.update_us),
     ("best 5 µs", |row| row.best5_us),
@@ -13,6 +14,7 @@ const COLUMNS: [Column; 9] = [
     ("save one ms", |row| row.save_one_ms),
     ("save all ms", |row| row.save_all_ms),
     ("reopen ms", |row| row.reopen_first_ms),
+    ("load all ms", |row| row.load_all_ms),
     ("disk B/peer", |row| row.disk_bytes_per_peer),
     ("memory B/peer", |row| row.memory_bytes_per_peer),
 ];

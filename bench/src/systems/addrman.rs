@@ -1,7 +1,7 @@
 //! A port of Bitcoin's address manager: one table of slots, in memory, and a file of all of it.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     net::IpAddr,
     path::{Path, PathBuf},
     thread,
@@ -27,6 +27,8 @@ pub fn open(folder: &Path, n: usize) -> Box<dyn System> {
     }
 }
 
+const FILE: &str = "peers.dat";
+
 type Slots<const B: usize, const S: usize, const W: usize> = bitcoin_address_book::Table<B, S, W>;
 
 pub struct Table<const B: usize, const S: usize, const W: usize> {
@@ -39,7 +41,7 @@ impl<const B: usize, const S: usize, const W: usize> Table<B, S, W> {
     const STACK: usize = 8 * size_of::<Slots<B, S, W>>() + (8 << 20);
 
     pub fn open(folder: &Path) -> Self {
-        let path = folder.join("peers.dat");
+        let path = folder.join(FILE);
         let read = move || match File::open(path) {
             Ok(mut file) => Box::new(file.read_table().expect("our own file")),
             Err(_) => Box::new(Slots::new()),
@@ -83,16 +85,14 @@ impl<const B: usize, const S: usize, const W: usize> System for Table<B, S, W> {
 
     /// Its own way writes over the old file, which a crash would leave in pieces.
     fn save(&mut self) -> Option<()> {
-        let (fresh, path) = (
-            self.folder.join("peers.dat.new"),
-            self.folder.join("peers.dat"),
-        );
-        let mut file = File::create(&fresh).expect("room");
-        file.write_table(&*self.slots).expect("room");
-        fs::rename(fresh, path).expect("our own folder");
-        let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
-        folder.expect("our own folder");
+        super::replace(&self.folder.join(FILE), |file| {
+            file.write_table(&*self.slots)
+        });
         Some(())
+    }
+
+    fn load(&mut self) -> Option<()> {
+        Some(()) // all of it is there
     }
 }
 

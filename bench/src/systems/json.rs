@@ -3,8 +3,8 @@
 use std::{
     cmp::Reverse,
     collections::HashMap,
-    fs::{self, File},
-    io::{BufWriter, Write},
+    fs,
+    io::{self, BufWriter, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -25,9 +25,11 @@ struct Known {
     dials: u32,
 }
 
+const FILE: &str = "peers.json";
+
 impl Map {
     pub fn open(folder: &Path) -> Self {
-        let peers = match fs::read(folder.join("peers.json")) {
+        let peers = match fs::read(folder.join(FILE)) {
             Ok(bytes) => serde_json::from_slice(&bytes).expect("our own file"),
             Err(_) => HashMap::new(),
         };
@@ -71,17 +73,15 @@ impl System for Map {
     }
 
     fn save(&mut self) -> Option<()> {
-        let (fresh, path) = (
-            self.folder.join("peers.json.new"),
-            self.folder.join("peers.json"),
-        );
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(&fresh).expect("room"));
-        serde_json::to_writer(&mut file, &self.peers).expect("room");
-        file.flush().expect("room");
-        file.get_ref().sync_all().expect("room");
-        fs::rename(fresh, path).expect("our own folder");
-        let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
-        folder.expect("our own folder");
+        super::replace(&self.folder.join(FILE), |file| -> io::Result<()> {
+            let mut file = BufWriter::with_capacity(1 << 20, file);
+            serde_json::to_writer(&mut file, &self.peers)?;
+            file.flush()
+        });
         Some(())
+    }
+
+    fn load(&mut self) -> Option<()> {
+        Some(()) // all of it is there
     }
 }

@@ -69,14 +69,14 @@ impl System for MemoryOnly {
     fn save(&mut self) -> Option<()> {
         None
     }
+
+    fn load(&mut self) -> Option<()> {
+        None
+    }
 }
 
-/// A peer id whose key is written out in it.
 fn name(peer: &Peer) -> PeerId {
-    let mut bytes = [0; 38];
-    bytes[..6].copy_from_slice(&[0x00, 0x24, 0x08, 0x01, 0x12, 0x20]);
-    bytes[6..].copy_from_slice(&peer.id);
-    PeerId::from_bytes(&bytes).expect("a peer id")
+    PeerId::from_bytes(&peer.libp2p_id()).expect("a peer id")
 }
 
 fn multiaddr(address: SocketAddr) -> Multiaddr {

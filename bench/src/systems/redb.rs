@@ -88,4 +88,8 @@ impl System for Tables {
         }
         Some(())
     }
+
+    fn load(&mut self) -> Option<()> {
+        None
+    }
 }

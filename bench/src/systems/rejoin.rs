@@ -3,10 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use rejoin_core::{
-    Address, Changes, Config, Connected, ConnectionKind, Deed, Direction, Engine, Identified, Input,
-    Output, PeerKey, Scope, Snapshot, Time, retention::Rule,
+    Address, Changes, Config, Connected, ConnectionKind, Deed, Direction, Engine, Identified,
+    Input, Output, PeerKey, Scope, Snapshot, Time, retention::Rule,
 };
-use rejoin_store::PeerStore;
+use rejoin_store::{Mode, PeerStore, SealKey, Sealing};
 
 use super::System;
 use crate::peers::Peer;
@@ -28,10 +28,26 @@ const HELD: [u8; 32] = [0xff; 32];
 /// What a start reads before its first dial.
 const FIRST: usize = 200;
 
+/// What it reads at a time of what is left.
+const PAGE: usize = 1_000;
+
 impl Rejoin {
     pub fn open(folder: &Path) -> Self {
-        let url = format!("sqlite:{}", folder.join("peers.db").display());
-        let mut store = rejoin_store::open(&url, BEGIN).expect("a store").store;
+        let opened = rejoin_store::open(&url(folder), BEGIN);
+        Self::over(opened.expect("a store").store)
+    }
+
+    /// With everything sealed by a key that the program holds, so that none has to be made of words.
+    pub fn open_sealed(folder: &Path) -> Self {
+        let sealing = Sealing {
+            mode: Mode::All,
+            key: SealKey::raw([7; 32]),
+        };
+        let opened = rejoin_store::open_sealed(&url(folder), &sealing, BEGIN);
+        Self::over(opened.expect("a store").store)
+    }
+
+    fn over(mut store: Box<dyn PeerStore + Send>) -> Self {
         let snapshot = Snapshot {
             memory: store.memory().expect("a sound store"),
             peers: store.best(FIRST).expect("a sound store"),
@@ -89,6 +105,10 @@ impl Rejoin {
     }
 }
 
+fn url(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("peers.db").display())
+}
+
 fn key(id: &[u8; 32]) -> PeerKey {
     PeerKey::new(id).expect("short enough")
 }
@@ -138,5 +158,22 @@ impl System for Rejoin {
             self.wait();
         }
         Some(())
+    }
+
+    /// As a node does after a start, page by page.
+    fn load(&mut self) -> Option<()> {
+        let mut after = None;
+        loop {
+            let page = self
+                .store
+                .scan(after.as_ref(), PAGE)
+                .expect("a sound store");
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|record| record.key.clone());
+            self.tell(Input::Loaded(page));
+            if is_last {
+                return Some(());
+            }
+        }
     }
 }

@@ -78,4 +78,8 @@ impl System for Table {
         }
         Some(())
     }
+
+    fn load(&mut self) -> Option<()> {
+        None
+    }
 }
