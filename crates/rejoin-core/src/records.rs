@@ -3,9 +3,13 @@
 //! What is found here without a look at everybody costs the same among a thousand as among a million.
 //! Nothing is decided here: the book says what changes, and its ledger what is to be saved.
 
-use std::collections::BTreeSet;
+use std::{
+    borrow::Borrow,
+    collections::BTreeSet,
+    hash::{Hash, Hasher},
+};
 
-use indexmap::IndexMap;
+use indexmap::{IndexSet, set::MutableValues};
 
 use crate::{
     key::PeerKey,
@@ -20,7 +24,7 @@ use crate::{
 /// Everybody's record.
 #[derive(Clone, Debug)]
 pub struct Records {
-    entries: IndexMap<PeerKey, Box<Entry>, Keyed>,
+    entries: IndexSet<Held, Keyed>,
     /// The ranks of the proven, in the same places.
     ranking: Ranking,
     proven: usize,
@@ -37,11 +41,35 @@ pub struct Entry {
     pub slot: Option<Slot>,
 }
 
+/// An entry in its place. It is found by the key in its record, so that no place has another one.
+#[derive(Clone, Debug)]
+struct Held(Box<Entry>);
+
+impl Borrow<PeerKey> for Held {
+    fn borrow(&self) -> &PeerKey {
+        &self.0.record.key
+    }
+}
+
+impl Hash for Held {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.record.key.hash(state);
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.record.key == other.0.record.key
+    }
+}
+
+impl Eq for Held {}
+
 impl Records {
     /// None yet.
     pub fn new(secret: Secret) -> Self {
         Self {
-            entries: IndexMap::with_hasher(Keyed(secret)),
+            entries: IndexSet::with_hasher(Keyed(secret)),
             ranking: Ranking::default(),
             proven: 0,
             singled_out: BTreeSet::new(),
@@ -63,18 +91,18 @@ impl Records {
 
     /// One of them.
     pub fn get(&self, key: &PeerKey) -> Option<&Entry> {
-        self.entries.get(key).map(|entry| &**entry)
+        self.entries.get(key).map(|held| &*held.0)
     }
 
     /// All of them, in no order that means anything; the same after the same changes.
     pub fn iter(&self) -> impl Iterator<Item = &PeerRecord> {
-        self.entries.values().map(|entry| &entry.record)
+        self.entries.iter().map(|held| &held.0.record)
     }
 
     /// The proven, the highest rank first, one found at a time.
     pub fn best_first(&self) -> impl Iterator<Item = &PeerRecord> {
         let places = self.ranking.best_first();
-        places.map(|at| &self.entries[at].record)
+        places.map(|at| &self.entries[at].0.record)
     }
 
     /// Anchors, and whom the user pinned or seeks, in order of key.
@@ -85,16 +113,15 @@ impl Records {
 
     /// Takes one in, in the place of the one with the same key if there is one.
     pub fn insert(&mut self, entry: Entry) {
-        let key = entry.record.key.clone();
-        self.remove(&key);
+        self.remove(&entry.record.key);
         self.ranking.push(UNRANKED);
-        let (at, _) = self.entries.insert_full(key, Box::new(entry));
+        let (at, _) = self.entries.insert_full(Held(Box::new(entry)));
         self.changed(at, Marks::default());
     }
 
     /// Takes one out.
     pub fn remove(&mut self, key: &PeerKey) -> Option<Entry> {
-        let (at, _, entry) = self.entries.swap_remove_full(key)?;
+        let (at, Held(entry)) = self.entries.swap_remove_full(key)?;
         self.ranking.swap_remove(at);
         self.proven -= usize::from(entry.record.pool() == Pool::Proven);
         self.singled_out.remove(key);
@@ -103,16 +130,20 @@ impl Records {
 
     /// Changes one. Returns what `change` does; `None` if there is none of that key.
     pub fn change<T>(&mut self, key: &PeerKey, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
-        let (at, _, entry) = self.entries.get_full_mut(key)?;
+        let (at, Held(entry)) = self.entries.get_full_mut2(key)?;
         let before = Marks::of(&entry.record);
         let done = change(entry);
+        debug_assert_eq!(
+            entry.record.key, *key,
+            "by another key nobody would find it"
+        );
         self.changed(at, before);
         Some(done)
     }
 
     /// Puts right what is kept beside a record that has changed.
     fn changed(&mut self, at: usize, before: Marks) {
-        let record = &self.entries[at].record;
+        let record = &self.entries[at].0.record;
         let now = Marks::of(record);
         if now.singled_out != before.singled_out {
             if now.singled_out {
