@@ -22,7 +22,7 @@ pub fn key() -> Keypair {
 pub fn is_sound(signed: &SignedPeer) {
     assert!(signed.envelope.as_bytes().len() <= 4_096);
     for address in &signed.addresses {
-        assert!(address.multiaddr().len() <= Address::BYTES_MAX);
+        assert!(address.to_multiaddr().len() <= Address::BYTES_MAX);
         let text = address.to_string();
         assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text:?}");
         assert_eq!(text.parse().as_ref(), Ok(address), "saved as {text:?}");
