@@ -122,7 +122,7 @@ impl Counts {
             bytes_out: self.bytes_out,
         };
         if *evidence.dealings != dealings {
-            evidence.dealings = dealings.into();
+            *evidence.dealings = dealings;
         }
     }
 }
@@ -142,8 +142,12 @@ impl PeerDelta {
             (&saved, ours)
         };
         let mut merged = newer.clone();
-        merged.notes = notes::merged(&newer.notes, &older.notes).into();
-        merged.credentials = signed::merged(&newer.credentials, &older.credentials).into();
+        if newer.notes != older.notes {
+            merged.notes = notes::merged(&newer.notes, &older.notes).into();
+        }
+        if newer.credentials != older.credentials {
+            merged.credentials = signed::merged(&newer.credentials, &older.credentials).into();
+        }
         merged.first_seen = newer.first_seen.min(older.first_seen);
         merged.last_seen = newer.last_seen.max(older.last_seen);
         merged.last_connected = newer.last_connected.max(older.last_connected);

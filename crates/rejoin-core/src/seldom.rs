@@ -38,7 +38,7 @@ impl<T> Seldom<T> {
 impl<T: Blank> Seldom<T> {
     /// There is nothing in it.
     pub fn is_blank(&self) -> bool {
-        **self == *T::BLANK
+        self.0.as_ref().is_none_or(|held| **held == *T::BLANK)
     }
 }
 

@@ -232,7 +232,7 @@ impl Pending {
 
     fn get_mut(&mut self, key: &PeerKey) -> Option<&mut Counts> {
         match self.peers.get_mut(key) {
-            None if !self.first.is_empty() => self.first.get_mut(key),
+            None => self.first.get_mut(key),
             found => found,
         }
     }
