@@ -18,6 +18,7 @@ use crate::{
     decay::{self, Decayed, Penalty},
     evidence::ConnectionKind,
     hosts,
+    hot::{self, Hot},
     input::{AddressFailure, Deed, Failure, Identified},
     key::PeerKey,
     links::Links,
@@ -46,6 +47,7 @@ pub struct Book {
     memory: Memory,
     unsaved: Unsaved,
     common: Common,
+    hot: Hot,
 }
 
 /// How a connection came about, as far as the record cares.
@@ -83,6 +85,7 @@ impl Book {
             memory,
             unsaved,
             common: Common::default(),
+            hot: Hot::default(),
         };
         (book, repaired)
     }
@@ -144,6 +147,38 @@ impl Book {
     /// The ledger of what is not saved yet.
     pub fn unsaved(&self) -> &Unsaved {
         &self.unsaved
+    }
+
+    /// Who is in the store and not in memory.
+    pub fn hot(&mut self) -> &mut Hot {
+        &mut self.hot
+    }
+
+    /// About how many proven peers are in the store and not in memory.
+    pub fn shelved(&self) -> usize {
+        self.hot.shelved()
+    }
+
+    /// Lets go of the proven with the lowest rank if memory has no room for them; what is saved of them
+    /// stays in the store. Whoever is `needed` stays, and so does whoever is not saved yet.
+    pub fn let_go(&mut self, config: &Config, now: Time, needed: impl Fn(&PeerKey) -> bool) {
+        let over = self.count(Pool::Proven).saturating_sub(config.hot_max);
+        if over == 0 {
+            return;
+        }
+        let count = over + config.hot_max / hot::SLACK;
+        let stays = |record: &PeerRecord| {
+            let key = &record.key;
+            let decided = record.control.pinned || record.control.anchor || record.is_blocked(now);
+            decided || record.role.bootstrap || needed(key) || self.unsaved.holds(key)
+        };
+        let lowest = self.records.lowest(count);
+        let leaving = lowest.filter(|record| !stays(record));
+        let leaving: Vec<_> = leaving.map(|record| record.key.clone()).collect();
+        for key in &leaving {
+            self.records.remove(key);
+        }
+        self.hot.let_go(leaving.len());
     }
 
     /// Begins a commit if one is due; see [`Unsaved::begin`].
@@ -655,9 +690,13 @@ impl Book {
 
     /// Forgets a peer, also one whose page of the store has not been read yet.
     pub fn forget(&mut self, now: Time, key: &PeerKey) {
-        let seat = self.records.remove(key).and_then(|entry| entry.slot);
-        if let Some(slot) = seat {
-            self.placement.free(slot, key);
+        match self.records.remove(key) {
+            Some(Entry { slot, .. }) => {
+                if let Some(slot) = slot {
+                    self.placement.free(slot, key);
+                }
+            }
+            None => self.hot.one_less(),
         }
         self.unsaved.forget(now, key);
     }
@@ -703,6 +742,7 @@ impl Book {
     /// Makes sure that there is a record.
     fn ensure(&mut self, now: Time, key: &PeerKey) {
         if self.get(key).is_none() {
+            self.hot.turned_up(key);
             let record = PeerRecord::new(key.clone(), now);
             self.records.insert(Entry { record, slot: None });
         }
@@ -742,6 +782,7 @@ impl Book {
             self.forget(now, &occupant);
         }
         let key = record.key.clone();
+        self.hot.turned_up(&key);
         self.unsaved.touch(now, &key);
         self.placement.take(slot, key);
         let slot = Some(slot);

@@ -10,7 +10,7 @@ use crate::{
     key::PeerKey,
     memory::MemoryDelta,
     notes,
-    record::{ADDRESSES_MAX, AddressRecord, PLACES_MAX, PeerRecord, merge_unknown},
+    record::{ADDRESSES_MAX, AddressRecord, PLACES_MAX, PeerRecord, Role, merge_unknown},
     signed,
 };
 
@@ -135,8 +135,8 @@ impl PeerDelta {
             return ours.clone();
         };
         // Facts that are not stamped one by one follow whoever dealt with the peer last.
-        let ours_is_newer = ours.last_touched() >= saved.last_touched();
-        let (newer, older) = if ours_is_newer {
+        let dealt = |record: &PeerRecord| (record.last_dealt(), record.last_touched());
+        let (newer, older) = if dealt(ours) >= dealt(&saved) {
             (ours, &saved)
         } else {
             (&saved, ours)
@@ -159,6 +159,14 @@ impl PeerDelta {
             .plus(&self.unsaved)
             .put_into(&mut merged.evidence);
         merged.evidence.latency_ms = newer.evidence.latency_ms.or(older.evidence.latency_ms);
+        if newer.role.agent.is_none() && newer.role.protocols.is_empty() {
+            // It has not said anew what it is.
+            let said = older.role.clone();
+            merged.role = Role {
+                bootstrap: newer.role.bootstrap,
+                ..said
+            };
+        }
         merged.role.bootstrap |= older.role.bootstrap;
         merged.role.relayed_us = newer.role.relayed_us.max(older.role.relayed_us);
         let decided = if older.control.decided > newer.control.decided {
@@ -233,7 +241,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{record::Ban, source::Source, time::Time};
+    use crate::{record::Ban, source::Source, text::Text, time::Time};
 
     const fn t(ms: u64) -> Time {
         Time::from_millis(1_000_000 + ms)
@@ -281,16 +289,36 @@ mod tests {
     fn the_newer_fact_holds_whichever_is_saved_first() {
         let mut early = alice();
         early.last_connected = Some(t(5));
-        early.notes.display_name = Some(crate::text::Text::new("Al"));
+        early.notes.display_name = Some(Text::new("Al"));
         let mut late = alice();
         late.last_connected = Some(t(9));
-        late.role.agent = Some(crate::text::Text::new("late/1"));
+        late.role.agent = Some(Text::new("late/1"));
         let here = delta(&late, Counts::default()).onto(Some(early.clone()));
         let there = delta(&early, Counts::default()).onto(Some(late));
         assert_eq!(here, there);
         assert_eq!(here.last_connected, Some(t(9)));
         assert_eq!(&*here.role.agent.unwrap(), "late/1");
         assert_eq!(here.notes.display_name.as_deref().unwrap(), "Al");
+    }
+
+    #[test]
+    fn mistake_02_who_only_heard_of_a_peer_changes_nothing_of_what_others_saw() {
+        let mut saved = alice();
+        saved.last_connected = Some(t(5));
+        saved.evidence.kind = crate::evidence::ConnectionKind::Relayed;
+        saved.control.reconnect_attempts = 3;
+        saved.role.agent = Some(Text::new("alice/1"));
+        let mut heard = PeerRecord::new("alice".parse().unwrap(), t(90));
+        let address = "/ip4/8.8.4.4/tcp/1".parse().unwrap();
+        let told = AddressRecord::new(address, Source::Swarm, t(90));
+        heard.addresses.push(told.clone());
+        let merged = delta(&heard, Counts::default()).onto(Some(saved.clone()));
+        saved.addresses.push(told);
+        assert_eq!(merged, saved);
+
+        heard.last_failed = Some(t(91));
+        let merged = delta(&heard, Counts::default()).onto(Some(saved));
+        assert_eq!(merged.role.agent.as_deref(), Some("alice/1"));
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub struct Config {
     pub retention: Vec<Rule>,
     /// With more peers than this in memory the rules are applied without waiting for their turn.
     pub peers_max: usize,
+    /// Proven peers kept in memory at most. Of more than this only the best are; the others stay in the
+    /// store, as far as [`Rule::ProvenCap`] lets them, and are recalled when they turn up.
+    pub hot_max: usize,
 
     /// Of more proven peers than this only the best are looked at when somebody is to be dialled, or told
     /// of.
@@ -234,6 +237,7 @@ impl Default for Config {
 
             retention: Rule::defaults(),
             peers_max: 2_500,      // both pools, and a quarter more
+            hot_max: 100_000,      // 80 MB; far more than the rules above let in
             considered_max: 4_096, // all of a memory of the default size; put in order in two milliseconds
 
             // Home routers drop bursts of more. `tune`: half of it takes two and a half times the servers,

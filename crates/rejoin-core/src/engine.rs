@@ -12,6 +12,7 @@ mod due;
 mod exchanged;
 mod happened;
 mod reached;
+mod shelved;
 mod upkeep;
 mod wanted;
 
@@ -242,6 +243,8 @@ impl Engine {
             Input::Woke => self.woke(now),
             Input::Command(command) => self.command(now, command),
             Input::Loaded(peers) => self.load(now, peers, 0),
+            Input::Shelved(count) => self.shelved(count),
+            Input::Recalled(peers) => self.recalled(now, peers),
             Input::Committed { ok } => self.book.end_commit(now, ok),
             Input::Shutdown => self.shutdown(now),
         }
@@ -317,6 +320,7 @@ impl Engine {
             outbound_reserved: self.config.reserve(),
             target: self.config.target,
             proven: self.book.count(Pool::Proven),
+            shelved: self.book.shelved(),
             hearsay: self.book.count(Pool::Hearsay),
             dials: self.dialer.len(),
             outage_since: self.guard.since(),

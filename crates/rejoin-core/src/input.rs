@@ -152,6 +152,12 @@ pub enum Input {
     /// A part of the memory that was not in the snapshot. Comes before the answer to any commit that was
     /// made after it was read, or whom that commit forgets would be back.
     Loaded(Vec<PeerRecord>),
+    /// All of the memory that there is room for is loaded; so many proven peers are in the store beside
+    /// those.
+    Shelved(usize),
+    /// What the last [`Recall`](crate::Output::Recall) asked for, as far as it is there. In one order
+    /// with the answers to commits, as [`Loaded`](Self::Loaded).
+    Recalled(Vec<PeerRecord>),
     /// What became of the last [`Commit`](crate::Output::Commit).
     Committed {
         /// Whether it is on the disk. If not, it will be handed out again.

@@ -19,6 +19,7 @@ pub mod exchange;
 mod head_start;
 mod health;
 mod hosts;
+mod hot;
 pub mod input;
 pub mod introducers;
 pub mod key;
@@ -73,7 +74,8 @@ pub use memory::{Memory, MemoryDelta};
 pub use netgroup::Netgroup;
 pub use notes::{Note, NoteError, Notes};
 pub use output::{
-    AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Reserve, Rumour, Timeout,
+    AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Ranked, Recall, Reserve, Rumour,
+    Timeout,
 };
 pub use reach::{LocalNetwork, Scope};
 pub use record::{AddressRecord, Ban, PeerRecord, Pool};

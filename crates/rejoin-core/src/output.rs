@@ -1,10 +1,10 @@
 //! What the engine wants done.
 
-use std::{fmt, time::Duration};
+use std::{cmp::Ordering, fmt, time::Duration};
 
 use crate::{
     address::Address, changes::Changes, directory::Directory, input::QuestionId, key::PeerKey,
-    reputation::Consequence, signed::Envelope, time::Time,
+    record::PeerRecord, reputation::Consequence, score, signed::Envelope, time::Time,
 };
 
 /// What to do.
@@ -29,6 +29,9 @@ pub enum Output {
     /// Write this to the store and answer with [`Input::Committed`](crate::Input::Committed). There
     /// is at most one unanswered.
     Commit(Changes),
+    /// Read this from the store and answer with [`Input::Recalled`](crate::Input::Recalled), also if
+    /// nothing is found or it cannot be read. There is at most one unanswered.
+    Recall(Recall),
     /// Ask a relay for a slot, so that others reach us through it, and answer with
     /// [`Input::Reserved`](crate::Input::Reserved) or
     /// [`Input::NotReserved`](crate::Input::NotReserved).
@@ -72,6 +75,62 @@ pub enum Output {
     /// Something worth telling.
     Event(Event),
 }
+
+/// Peers that are in the store and not in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recall {
+    /// These, as far as they are there.
+    Peers(Vec<PeerKey>),
+    /// The next proven ones by falling rank, equals in order of key.
+    Best {
+        /// Behind whom; `None` from the first on.
+        after: Option<Ranked>,
+        /// So many.
+        count: usize,
+    },
+    /// So many proven ones, the lowest rank first.
+    Worst(usize),
+}
+
+/// A place in the order of rank: the highest first, equals in order of key.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// The rank; see [`score::rank`](crate::score::rank).
+    pub rank: f64,
+    /// Whose.
+    pub peer: PeerKey,
+}
+
+impl Ranked {
+    /// The place of a record.
+    pub fn of(record: &PeerRecord) -> Self {
+        Self {
+            rank: score::rank(record),
+            peer: record.key.clone(),
+        }
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_rank = other.rank.total_cmp(&self.rank);
+        by_rank.then_with(|| self.peer.cmp(&other.peer))
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ranked {}
 
 /// Names one dial, so that its answer finds its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -77,6 +77,12 @@ impl Ranking {
         })
     }
 
+    /// All that are ranked, by their places, with their ranks.
+    pub fn ranked(&self) -> impl Iterator<Item = (usize, f64)> {
+        let all = self.rows[0].iter().copied().enumerate();
+        all.filter(|(_, rank)| *rank > UNRANKED)
+    }
+
     /// Those of one group that are ranked.
     fn group(&self, row: usize, nth: usize) -> impl Iterator<Item = Winner> {
         let ranks = self.rows[row][nth * FAN..].iter().take(FAN).enumerate();

@@ -281,18 +281,22 @@ impl PeerRecord {
         (ended >= began).then(|| ended.since(began))
     }
 
-    /// When anything was last learned of it.
-    pub fn last_touched(&self) -> Time {
-        [
+    /// When we last had anything to do with it ourselves.
+    pub fn last_dealt(&self) -> Option<Time> {
+        let happened = [
             self.last_seen,
             self.last_connected,
             self.last_disconnected,
             self.last_failed,
             self.demoted,
-        ]
-        .into_iter()
-        .flatten()
-        .fold(self.first_seen.max(self.control.decided), Time::max)
+        ];
+        happened.into_iter().max().flatten()
+    }
+
+    /// When anything was last learned of it.
+    pub fn last_touched(&self) -> Time {
+        let known = self.first_seen.max(self.control.decided);
+        known.max(self.last_dealt().unwrap_or(known))
     }
 
     /// The record of one address.

@@ -111,6 +111,21 @@ impl Records {
         entries.map(|entry| &entry.record)
     }
 
+    /// So many of the proven, those with the lowest rank, of equals the last in order of key; in no order
+    /// that means anything.
+    pub fn lowest(&self, count: usize) -> impl Iterator<Item = &PeerRecord> {
+        let mut ranked: Vec<_> = self.ranking.ranked().collect();
+        let key = |at: usize| &self.entries[at].0.record.key;
+        let count = count.min(ranked.len());
+        if let Some(last) = count.checked_sub(1) {
+            ranked.select_nth_unstable_by(last, |(at, a), (other, b)| {
+                a.total_cmp(b).then_with(|| key(*other).cmp(key(*at)))
+            });
+        }
+        let lowest = ranked.into_iter().take(count);
+        lowest.map(|(at, _)| &self.entries[at].0.record)
+    }
+
     /// Takes one in, in the place of the one with the same key if there is one.
     pub fn insert(&mut self, entry: Entry) {
         self.remove(&entry.record.key);

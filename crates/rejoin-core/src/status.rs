@@ -20,6 +20,8 @@ pub struct Status {
     pub target: usize,
     /// Peers we ourselves were connected to.
     pub proven: usize,
+    /// About how many more of those are in the store only, since memory has no room for them.
+    pub shelved: usize,
     /// Peers others told us of.
     pub hearsay: usize,
     /// Dials in the air.

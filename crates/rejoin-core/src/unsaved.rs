@@ -116,6 +116,13 @@ impl Unsaved {
         flying.copied().unwrap_or_default().plus(&pending)
     }
 
+    /// Whether there is anything about a peer that no store has yet.
+    pub fn holds(&self, key: &PeerKey) -> bool {
+        let flying = self.in_flight.as_ref();
+        self.pending.get(key).is_some()
+            || flying.is_some_and(|(_, held)| held.peers.contains_key(key))
+    }
+
     /// Whether a peer is being forgotten, so that it must not be loaded again.
     pub fn is_forgotten(&self, key: &PeerKey) -> bool {
         let flying = self.in_flight.as_ref();

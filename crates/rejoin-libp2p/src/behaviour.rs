@@ -192,7 +192,8 @@ impl Behaviour {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Commit(changes) => self.save(changes),
-                Output::Dial(_)
+                Output::Recall(_)
+                | Output::Dial(_)
                 | Output::CancelDial(_)
                 | Output::Disconnect { .. }
                 | Output::Reserve(_)
@@ -222,6 +223,8 @@ impl Behaviour {
     fn heard_from_shelf(&mut self, answer: Answer) -> Option<Input> {
         match answer {
             Answer::Loaded(peers) => Some(Input::Loaded(peers)),
+            Answer::Shelved(count) => Some(Input::Shelved(count)),
+            Answer::Recalled(peers) => Some(Input::Recalled(peers)),
             Answer::Committed { number, ok } => {
                 (number == self.commit && self.unanswered).then(|| {
                     self.unanswered = false;
@@ -281,6 +284,13 @@ impl Behaviour {
             }
             Output::Commit(changes) => {
                 self.save(changes);
+                None
+            }
+            Output::Recall(whom) => {
+                match &mut self.shelf {
+                    Some(shelf) => shelf.recall(whom),
+                    None => self.tell(Input::Recalled(Vec::new())),
+                }
                 None
             }
             Output::Reserve(reserve) => match self.slots.ask(reserve) {

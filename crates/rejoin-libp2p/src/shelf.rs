@@ -6,13 +6,17 @@ use std::{
     time::Duration,
 };
 
-use rejoin_core::{Changes, PeerRecord, Time};
+use rejoin_core::{Changes, PeerRecord, Recall, Time};
 
 /// Keeps the memory. It runs beside the swarm and never makes it wait.
 pub trait Shelf: Send + 'static {
     /// Writes these changes, made up to `now`, and answers with [`Answer::Committed`] under this
     /// number. Returns at once, whatever the disk does.
     fn commit(&mut self, number: u64, changes: Changes, now: Time);
+
+    /// Reads this from the store and answers with [`Answer::Recalled`], whatever comes of it. Returns at
+    /// once.
+    fn recall(&mut self, whom: Recall);
 
     /// The next answer, in the order in which the work was done: a part of the memory that was read
     /// before a commit comes before the answer to it. Wakes the task when there is one.
@@ -28,6 +32,10 @@ pub trait Shelf: Send + 'static {
 pub enum Answer {
     /// A part of the memory that was not in the first snapshot.
     Loaded(Vec<PeerRecord>),
+    /// All of it that there is room for is loaded; so many peers are in the store beside those.
+    Shelved(usize),
+    /// What was asked for, as far as it is there.
+    Recalled(Vec<PeerRecord>),
     /// What became of a commit.
     Committed {
         /// Which.

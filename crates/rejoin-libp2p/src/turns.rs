@@ -47,6 +47,7 @@ impl Turns {
             | Output::Consult { .. }
             | Output::Release { .. }
             | Output::Discover
+            | Output::Recall(_)
             | Output::Event(_) => return Some(output),
         };
         if let Some(relay) = through.filter(|relay| !is_connected(relay)) {

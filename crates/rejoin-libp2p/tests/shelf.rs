@@ -8,7 +8,7 @@ use std::{
 };
 
 use libp2p::{PeerId, futures::task::noop_waker_ref, identity::Keypair, swarm::NetworkBehaviour};
-use rejoin_core::{Changes, PeerRecord, Source, Time};
+use rejoin_core::{Changes, PeerRecord, Recall, Source, Time};
 use rejoin_libp2p::{Answer, Behaviour, Setup, Shelf};
 
 #[test]
@@ -57,8 +57,20 @@ fn what_the_shelf_loads_is_remembered() {
     let peer = PeerId::random();
     let record = PeerRecord::new(peer.into(), rejoin_libp2p::now());
     shelf.say(Answer::Loaded(vec![record]));
-    let mut cx = Context::from_waker(noop_waker_ref());
-    while memory.poll(&mut cx).is_ready() {}
+    poll(&mut memory);
+    assert!(memory.peer(peer).is_some());
+}
+
+#[test]
+fn whoever_is_in_the_store_alone_is_asked_for_there_and_remembered() {
+    let (mut memory, shelf) = behaviour(Conduct::Saves);
+    let peer = PeerId::random();
+    let record = PeerRecord::new(peer.into(), rejoin_libp2p::now());
+    shelf.say(Answer::Shelved(7)); // and there is room
+    poll(&mut memory);
+    assert_eq!(shelf.seen.lock().unwrap().recalls.len(), 1);
+    shelf.say(Answer::Recalled(vec![record]));
+    poll(&mut memory);
     assert!(memory.peer(peer).is_some());
 }
 
@@ -80,6 +92,11 @@ fn behaviour(conduct: Conduct) -> (Behaviour, Fake) {
         ..Setup::new(&Keypair::generate_ed25519())
     });
     (memory, fake)
+}
+
+fn poll(memory: &mut Behaviour) {
+    let mut cx = Context::from_waker(noop_waker_ref());
+    while memory.poll(&mut cx).is_ready() {}
 }
 
 fn hear_of_somebody(memory: &mut Behaviour) -> PeerId {
@@ -112,6 +129,7 @@ struct Seen {
     commits: Vec<Changes>,
     answers: VecDeque<Answer>,
     waited: Vec<Duration>,
+    recalls: Vec<Recall>,
 }
 
 impl Fake {
@@ -145,6 +163,10 @@ impl Shelf for Fake {
         seen.commits.push(changes);
         seen.answers
             .extend(ok.map(|ok| Answer::Committed { number, ok }));
+    }
+
+    fn recall(&mut self, whom: Recall) {
+        self.seen.lock().unwrap().recalls.push(whom);
     }
 
     fn poll_answer(&mut self, _: &mut Context<'_>) -> Poll<Answer> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Snapshot, score};
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Recall, Snapshot, score};
 
 /// How the disk behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +88,43 @@ impl Shelf {
         let rest = peers.split_off(k.min(peers.len()));
         let memory = self.memory.clone();
         (Snapshot { memory, peers }, rest)
+    }
+
+    /// Those of the rest for whom there is room, so many of each pool, and how many others there are.
+    pub(crate) fn fitting(
+        &self,
+        mut rest: Vec<PeerRecord>,
+        room: usize,
+    ) -> (Vec<PeerRecord>, usize) {
+        let all = rest.len();
+        let (mut proven, mut hearsay) = (0, 0);
+        rest.retain(|record| {
+            let members = match record.pool() {
+                Pool::Proven => &mut proven,
+                Pool::Hearsay => &mut hearsay,
+            };
+            *members += 1;
+            *members <= room
+        });
+        let shelved = all - rest.len();
+        (rest, shelved)
+    }
+
+    /// What the node asks for.
+    pub(crate) fn recall(&self, whom: &Recall) -> Vec<PeerRecord> {
+        let is_proven = |record: &&PeerRecord| record.pool() == Pool::Proven;
+        let mut proven: Vec<_> = self.peers.values().filter(is_proven).collect();
+        proven.sort_by_cached_key(|record| Ranked::of(record));
+        let found: Vec<_> = match whom {
+            Recall::Peers(keys) => keys.iter().filter_map(|key| self.peers.get(key)).collect(),
+            Recall::Best { after, count } => {
+                proven.retain(|record| Some(Ranked::of(record)) > *after);
+                proven.truncate(*count);
+                proven
+            }
+            Recall::Worst(count) => proven.into_iter().rev().take(*count).collect(),
+        };
+        found.into_iter().cloned().collect()
     }
 }
 

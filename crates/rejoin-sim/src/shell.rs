@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use rejoin_core::{
     Address, AddressFailure, Changes, Command, Connected, ConnectionKind, Dial, DialId, Direction,
-    Engine, Event, Failure, Identified, Input, Lane, LocalNetwork, Output, PeerKey, Scope, Source,
-    Time,
+    Engine, Event, Failure, Identified, Input, Lane, LocalNetwork, Output, PeerKey, Recall, Scope,
+    Source, Time,
 };
 
 use crate::{
@@ -139,8 +139,14 @@ impl Sim {
         for (directory, _) in self.config.directories.clone() {
             self.tell(Input::Command(Command::AddDirectory(directory)));
         }
+        let room = self.config.engine.hot_max;
+        let (rest, shelved) = self.shelf.fitting(rest, room);
         for batch in rest.chunks(LOAD_BATCH) {
             let input = Input::Loaded(batch.to_vec());
+            self.after(LOAD_TIME, Happening::Tell { life, input });
+        }
+        if shelved > 0 {
+            let input = Input::Shelved(shelved);
             self.after(LOAD_TIME, Happening::Tell { life, input });
         }
     }
@@ -175,6 +181,10 @@ impl Sim {
                 }
             }
             Output::Commit(changes) => self.commit(changes),
+            Output::Recall(whom) => {
+                let life = node.life;
+                self.after(LOAD_TIME, Happening::Recalled { life, whom });
+            }
             Output::Consult {
                 ask,
                 directory,
@@ -429,6 +439,12 @@ impl Sim {
         let outcome = if ok { "saved" } else { "not saved" };
         self.note(format_args!("disk: {count} {outcome}"));
         self.tell(Input::Committed { ok });
+    }
+
+    pub(crate) fn recalled(&mut self, whom: &Recall) {
+        let found = self.shelf.recall(whom);
+        self.note(format_args!("disk: {} recalled", found.len()));
+        self.tell(Input::Recalled(found));
     }
 
     /// Somebody connected is asked for others, as a DHT does.

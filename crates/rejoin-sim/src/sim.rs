@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rejoin_core::{Config, DialId, Directory, Engine, Input, PeerKey, Status, Time};
+use rejoin_core::{Config, DialId, Directory, Engine, Input, PeerKey, Recall, Status, Time};
 
 use crate::{
     directories::Answering,
@@ -71,6 +71,8 @@ pub(crate) enum Happening {
     Ping { life: u64, peer: PeerKey, nth: u64 },
     /// The disk is done with a commit.
     DiskDone { life: u64, commit: u64 },
+    /// The disk has read what the node recalls.
+    Recalled { life: u64, whom: Recall },
     /// Something to tell the engine, decided earlier.
     Tell { life: u64, input: Input },
 }
@@ -417,6 +419,7 @@ impl Sim {
             | Happening::Told { life, .. }
             | Happening::Ping { life, .. }
             | Happening::DiskDone { life, .. }
+            | Happening::Recalled { life, .. }
             | Happening::Tell { life, .. } => life,
         };
         if self.node.as_ref().is_none_or(|node| node.life != life) {
@@ -430,6 +433,7 @@ impl Sim {
             Happening::Told { teller, .. } => self.told(&teller),
             Happening::Ping { peer, nth, .. } => self.ping(&peer, nth),
             Happening::DiskDone { commit, .. } => self.disk_done(commit),
+            Happening::Recalled { whom, .. } => self.recalled(&whom),
             Happening::Tell { input, .. } => self.tell(input),
         }
     }
@@ -451,7 +455,9 @@ impl Sim {
                 // Nothing that was under way reaches us; what is on the disk is on the disk.
                 Happening::DialEnds { .. } | Happening::DiskDone { .. } => kept.push(happening),
                 // A break noticed in the interval is noticed after it.
-                Happening::LinkNoticed { .. } | Happening::Tell { .. } => kept.push(happening),
+                Happening::LinkNoticed { .. }
+                | Happening::Recalled { .. }
+                | Happening::Tell { .. } => kept.push(happening),
                 Happening::Identify { .. } | Happening::Told { .. } => {}
                 Happening::Ping { .. } => kept.push(happening),
             }

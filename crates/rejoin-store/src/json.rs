@@ -14,7 +14,7 @@ use std::{
     time::SystemTime,
 };
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
 
 use self::{
     document::{Document, Flaw, VERSION},
@@ -285,6 +285,19 @@ impl PeerStore for JsonStore {
 
     fn best(&mut self, k: usize) -> Result<Vec<PeerRecord>, StoreError> {
         Ok(self.refresh()?.best(k))
+    }
+
+    fn ranked(
+        &mut self,
+        pool: Pool,
+        after: Option<&Ranked>,
+        limit: usize,
+    ) -> Result<Vec<PeerRecord>, StoreError> {
+        Ok(self.refresh()?.ranked(pool, after, limit))
+    }
+
+    fn worst(&mut self, limit: usize) -> Result<Vec<PeerRecord>, StoreError> {
+        Ok(self.refresh()?.worst(limit))
     }
 
     fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError> {

@@ -18,7 +18,7 @@ pub mod writer;
 
 use std::fmt;
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
 
 pub use error::{Retry, StoreError};
 pub use json::JSON_BYTES_MAX;
@@ -45,6 +45,24 @@ pub trait PeerStore: fmt::Debug {
     /// # Errors
     /// If the place cannot be read.
     fn best(&mut self, k: usize) -> Result<Vec<PeerRecord>, StoreError>;
+
+    /// The next peers of a pool by falling rank, equals in order of key, beginning behind `after`. Fewer
+    /// than `limit` means that there are no more. Costs O(limit) on SQLite.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn ranked(
+        &mut self,
+        pool: Pool,
+        after: Option<&Ranked>,
+        limit: usize,
+    ) -> Result<Vec<PeerRecord>, StoreError>;
+
+    /// The last of the proven in that order, the very last first. Costs O(limit) on SQLite.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn worst(&mut self, limit: usize) -> Result<Vec<PeerRecord>, StoreError>;
 
     /// One peer.
     ///

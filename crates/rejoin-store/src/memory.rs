@@ -1,6 +1,6 @@
 //! A store that forgets everything with the process: for tests, and for a node whose disk fails.
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
 
 use crate::{Notice, PeerStore, Repairs, StoreError, shelf::Shelf};
 
@@ -26,6 +26,19 @@ impl PeerStore for MemoryStore {
 
     fn best(&mut self, k: usize) -> Result<Vec<PeerRecord>, StoreError> {
         Ok(self.shelf.best(k))
+    }
+
+    fn ranked(
+        &mut self,
+        pool: Pool,
+        after: Option<&Ranked>,
+        limit: usize,
+    ) -> Result<Vec<PeerRecord>, StoreError> {
+        Ok(self.shelf.ranked(pool, after, limit))
+    }
+
+    fn worst(&mut self, limit: usize) -> Result<Vec<PeerRecord>, StoreError> {
+        Ok(self.shelf.worst(limit))
     }
 
     fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError> {

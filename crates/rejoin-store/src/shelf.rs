@@ -1,9 +1,9 @@
 //! A whole memory held in a map: what the JSON file is read into, and all there is to the store in
 //! memory. Does no I/O.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{cmp::Reverse, collections::BTreeMap, ops::Bound};
 
-use rejoin_core::{Changes, Memory, PeerDelta, PeerKey, PeerRecord, Pool, Time, score};
+use rejoin_core::{Changes, Memory, PeerDelta, PeerKey, PeerRecord, Pool, Ranked, Time, score};
 
 /// Everything remembered.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,12 +91,55 @@ impl Shelf {
             .collect()
     }
 
+    /// See [`PeerStore::ranked`](crate::PeerStore::ranked).
+    pub(crate) fn ranked(
+        &self,
+        pool: Pool,
+        after: Option<&Ranked>,
+        limit: usize,
+    ) -> Vec<PeerRecord> {
+        let behind = |(place, _): &(Ranked, _)| after.is_none_or(|after| place > after);
+        first(self.of(pool).filter(behind), limit)
+    }
+
+    /// See [`PeerStore::worst`](crate::PeerStore::worst).
+    pub(crate) fn worst(&self, limit: usize) -> Vec<PeerRecord> {
+        let backwards = self
+            .of(Pool::Proven)
+            .map(|(place, it)| (Reverse(place), it));
+        first(backwards, limit)
+    }
+
+    fn of(&self, pool: Pool) -> impl Iterator<Item = (Ranked, &PeerRecord)> {
+        let records = self.peers.values();
+        let members = records.filter(move |record| record.pool() == pool);
+        members.map(|record| (Ranked::of(record), record))
+    }
+
     /// See [`PeerStore::scan`](crate::PeerStore::scan).
     pub(crate) fn scan(&self, after: Option<&PeerKey>, limit: usize) -> Vec<PeerRecord> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let page = self.peers.range((from, Bound::Unbounded)).take(limit);
         page.map(|(_, record)| record.clone()).collect()
     }
+}
+
+/// The first of some in an order, without putting all in order.
+fn first<'a, P: Ord>(
+    placed: impl Iterator<Item = (P, &'a PeerRecord)>,
+    limit: usize,
+) -> Vec<PeerRecord> {
+    let mut placed: Vec<_> = placed.collect();
+    let order = |a: &(P, _), b: &(P, _)| a.0.cmp(&b.0);
+    if limit < placed.len() {
+        placed.select_nth_unstable_by(limit, order);
+        placed.truncate(limit);
+    }
+    placed.sort_unstable_by(order);
+    placed
+        .into_iter()
+        .map(|(_, record)| record.clone())
+        .collect()
 }
 
 /// One peer's changes joined with what is saved of it. The result can be written and read back: its

@@ -19,8 +19,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Time};
-use rusqlite::{Connection, Params, TransactionBehavior};
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
+use rusqlite::{Connection, Params, TransactionBehavior, params};
 
 use self::{last_good::LastGood, opening::is_damage, salvage::WAL};
 use crate::{
@@ -281,6 +281,36 @@ impl PeerStore for SqliteStore {
         })
     }
 
+    fn ranked(
+        &mut self,
+        pool: Pool,
+        after: Option<&Ranked>,
+        limit: usize,
+    ) -> Result<Vec<PeerRecord>, StoreError> {
+        let pool = rows::number_of(pool);
+        self.read(|store| {
+            let mut page = Vec::new();
+            let Some(after) = after else {
+                store.records(RANKED, [pool], limit, &mut page)?;
+                return Ok(page);
+            };
+            let rank = rows::finite(after.rank);
+            // Two steps along the index; asked for at once, SQLite would pass all equals each time.
+            let peer = store.seal.row_key(&after.peer).into_owned();
+            store.records(EQUALS, params![pool, rank, peer], limit, &mut page)?;
+            store.records(BELOW, params![pool, rank], limit, &mut page)?;
+            Ok(page)
+        })
+    }
+
+    fn worst(&mut self, limit: usize) -> Result<Vec<PeerRecord>, StoreError> {
+        self.read(|store| {
+            let mut worst = Vec::new();
+            store.records(WORST, [], limit, &mut worst)?;
+            Ok(worst)
+        })
+    }
+
     fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError> {
         self.read(|store| {
             let mut found = Vec::new();
@@ -423,6 +453,16 @@ const PROVEN: &str =
 const HEARSAY: &str =
     "SELECT key, record FROM peers WHERE pool = 1 AND anchor = 0 ORDER BY rank DESC, key";
 
+const RANKED: &str = "SELECT key, record FROM peers WHERE pool = ?1 ORDER BY rank DESC, key";
+
+const EQUALS: &str =
+    "SELECT key, record FROM peers WHERE pool = ?1 AND rank = ?2 AND key > ?3 ORDER BY key";
+
+const BELOW: &str =
+    "SELECT key, record FROM peers WHERE pool = ?1 AND rank < ?2 ORDER BY rank DESC, key";
+
+const WORST: &str = "SELECT key, record FROM peers WHERE pool = 0 ORDER BY rank, key DESC";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -435,9 +475,14 @@ mod tests {
             (ANCHORS, "peers_anchors"),
             (PROVEN, "peers_by_rank"),
             (HEARSAY, "peers_by_rank"),
+            (RANKED, "peers_by_rank (pool=?)"),
+            (EQUALS, "peers_by_rank (pool=? AND rank=? AND key>?)"),
+            (BELOW, "peers_by_rank (pool=? AND rank<?)"),
+            (WORST, "peers_by_rank (pool=?)"),
         ] {
             let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let steps = plan.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            // What a parameter is makes no difference to the plan.
+            let steps = plan.raw_query().mapped(|row| row.get::<_, String>(3));
             let steps: Vec<_> = steps.map(Result::unwrap).collect();
             assert_eq!(steps.len(), 1, "{steps:?}");
             assert!(steps[0].contains(index), "{steps:?}");

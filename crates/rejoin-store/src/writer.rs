@@ -1,6 +1,6 @@
 //! One thread that waits for the disk, so that nobody else has to. It commits what it is given and
-//! reads the rest of the memory page by page, in between; what to commit and when is decided
-//! elsewhere.
+//! reads the rest of the memory page by page, in between, and whoever else is asked for; what to commit
+//! and to ask for, and when, is decided elsewhere.
 
 use std::{
     collections::BTreeSet,
@@ -10,15 +10,16 @@ use std::{
     time::Duration,
 };
 
-use rejoin_core::{Changes, PeerKey, PeerRecord, Time};
+use rejoin_core::{Changes, PeerKey, PeerRecord, Pool, Ranked, Recall, Time};
 
 use crate::{Notice, PeerStore, StoreError};
 
 /// Peers per page: read in some ten milliseconds, so a commit never waits long behind one.
 const PAGE: usize = 1_000;
 
-/// One commit and one page are asked for at a time; twice that for those that were given up on.
-const JOBS_MAX: usize = 4;
+/// One commit, one page and one recall are asked for at a time; twice that for those that were given up
+/// on.
+const JOBS_MAX: usize = 6;
 
 /// How long dropping the writer waits for the store to close. What was committed is safe by then.
 const CLOSE_MAX: Duration = Duration::from_millis(500);
@@ -45,6 +46,10 @@ pub enum Report {
         /// Whether there is more to ask for.
         more: bool,
     },
+    /// All there is room for is loaded; so many peers are in the store beside those.
+    Shelved(usize),
+    /// What was asked for by name or by rank, as far as it is there.
+    Recalled(Vec<PeerRecord>),
     /// What became of a commit.
     Committed {
         /// Which.
@@ -56,7 +61,7 @@ pub enum Report {
     Noticed(Notice),
 }
 
-#[expect(clippy::large_enum_variant, reason = "there are four of them at most")]
+#[expect(clippy::large_enum_variant, reason = "there are six of them at most")]
 enum Job {
     Commit {
         number: u64,
@@ -64,17 +69,20 @@ enum Job {
         now: Time,
     },
     Load,
+    Recall(Recall),
 }
 
 impl Writer {
     /// Starts the thread. Each report is handed to `report` on it; `known` are peers that were read
-    /// from the store before and are not to be loaded again.
+    /// from the store before and are not to be loaded again; of each pool at most `room` are loaded, those
+    /// with the highest rank.
     ///
     /// # Errors
     /// If the operating system gives us no thread.
     pub fn spawn(
         store: Box<dyn PeerStore + Send>,
         known: BTreeSet<PeerKey>,
+        room: usize,
         report: impl FnMut(Report) + Send + 'static,
     ) -> io::Result<Self> {
         let (jobs, inbox) = mpsc::sync_channel(JOBS_MAX);
@@ -82,8 +90,8 @@ impl Writer {
         let work = Work {
             store,
             known,
-            after: None,
-            owed: false,
+            loading: Loading::new(room),
+            owed: Vec::new(),
             report,
         };
         thread::Builder::new()
@@ -115,6 +123,13 @@ impl Writer {
         self.give(Job::Load)
     }
 
+    /// Has somebody recalled, to be answered by [`Report::Recalled`]. Returns at once; false as with
+    /// [`Self::commit`].
+    #[must_use]
+    pub fn recall(&self, whom: Recall) -> bool {
+        self.give(Job::Recall(whom))
+    }
+
     fn give(&self, job: Job) -> bool {
         let Some(jobs) = &self.jobs else { return false };
         match jobs.try_send(job) {
@@ -142,11 +157,70 @@ impl fmt::Debug for Writer {
 struct Work<R> {
     store: Box<dyn PeerStore + Send>,
     known: BTreeSet<PeerKey>,
-    /// The last peer of the pages loaded so far.
-    after: Option<PeerKey>,
-    /// A page was asked for and could not be read; it follows when the store works again.
-    owed: bool,
+    loading: Loading,
+    /// What was asked for and could not be read; it follows when the store works again.
+    owed: Vec<Wanted>,
     report: R,
+}
+
+/// How far the memory has been loaded: first the proven, then the hearsay.
+struct Loading {
+    pool: Pool,
+    after: Option<Ranked>,
+    room: usize,
+    /// How many more of this pool there is room for.
+    left: usize,
+    /// How many were read.
+    read: usize,
+    /// How many there were when it began.
+    all: Option<usize>,
+}
+
+/// Something to be read.
+enum Wanted {
+    Page,
+    Recalled(Recall),
+}
+
+impl Loading {
+    fn new(room: usize) -> Self {
+        Self {
+            pool: Pool::Proven,
+            after: None,
+            room,
+            left: room,
+            read: 0,
+            all: None,
+        }
+    }
+
+    /// The next page, and whether there may be another one.
+    fn next(&mut self, store: &mut dyn PeerStore) -> Result<(Vec<PeerRecord>, bool), StoreError> {
+        if self.all.is_none() {
+            self.all = Some(store.count()?);
+        }
+        let limit = self.left.min(PAGE);
+        let page = store.ranked(self.pool, self.after.as_ref(), limit)?;
+        self.read += page.len();
+        self.left -= page.len();
+        self.after = page.last().map(Ranked::of);
+        if page.len() == limit && self.left > 0 {
+            return Ok((page, true));
+        }
+        if self.pool == Pool::Hearsay {
+            return Ok((page, false));
+        }
+        (self.pool, self.after, self.left) = (Pool::Hearsay, None, self.room);
+        match page.is_empty() {
+            true => self.next(store),
+            false => Ok((page, true)),
+        }
+    }
+
+    /// How many are left in the store once all there is room for are loaded.
+    fn shelved(&self) -> usize {
+        self.all.unwrap_or_default().saturating_sub(self.read)
+    }
 }
 
 impl<R: FnMut(Report)> Work<R> {
@@ -158,7 +232,8 @@ impl<R: FnMut(Report)> Work<R> {
                     changes,
                     now,
                 } => self.commit(number, &changes, now),
-                Job::Load => self.load(),
+                Job::Load => self.read(Wanted::Page),
+                Job::Recall(whom) => self.read(Wanted::Recalled(whom)),
             }
             for notice in self.store.take_notices() {
                 (self.report)(Report::Noticed(notice));
@@ -173,35 +248,58 @@ impl<R: FnMut(Report)> Work<R> {
         let result = self.store.commit(changes, now);
         let works = result.is_ok();
         (self.report)(Report::Committed { number, result });
-        if works && self.owed {
-            self.load();
+        if works {
+            for wanted in std::mem::take(&mut self.owed) {
+                self.read(wanted);
+            }
         }
     }
 
-    fn load(&mut self) {
-        let page = match self.store.scan(self.after.as_ref(), PAGE) {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::warn!(%error, "a part of the peer memory cannot be read now");
-                self.owed = true;
-                return;
-            }
+    fn read(&mut self, wanted: Wanted) {
+        let read = match &wanted {
+            Wanted::Page => self.load(),
+            Wanted::Recalled(whom) => self.recall(whom),
         };
-        self.owed = false;
-        let more = page.len() == PAGE;
-        if let Some(last) = page.last() {
-            self.after = Some(last.key.clone());
+        if let Err(error) = read {
+            tracing::warn!(%error, "a part of the peer memory cannot be read now");
+            self.owed.push(wanted);
         }
-        let peers = page
+    }
+
+    fn load(&mut self) -> Result<(), StoreError> {
+        let (page, more) = self.loading.next(self.store.as_mut())?;
+        let fresh = page
             .into_iter()
-            .filter(|record| !self.known.remove(&record.key))
-            .collect();
+            .filter(|record| !self.known.remove(&record.key));
+        let peers = fresh.collect();
         (self.report)(Report::Loaded { peers, more });
+        if !more {
+            (self.report)(Report::Shelved(self.loading.shelved()));
+        }
+        Ok(())
+    }
+
+    fn recall(&mut self, whom: &Recall) -> Result<(), StoreError> {
+        let found = match whom {
+            Recall::Peers(keys) => {
+                let found = keys.iter().map(|key| self.store.get(key));
+                let found: Result<Vec<_>, _> = found.collect();
+                found?.into_iter().flatten().collect()
+            }
+            Recall::Best { after, count } => {
+                self.store.ranked(Pool::Proven, after.as_ref(), *count)?
+            }
+            Recall::Worst(count) => self.store.worst(*count)?,
+        };
+        (self.report)(Report::Recalled(found));
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use rejoin_core::PeerDelta;
 
     use super::*;
@@ -212,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_commit_is_answered_under_its_number() {
-        let (writer, reports) = writer_over(0, []);
+        let (writer, reports) = writer_over(met(0..0), [], 9);
         assert!(writer.commit(7, changes([1, 2]), NOW));
         let Report::Committed { number, result } = next(&reports) else {
             panic!("something else");
@@ -222,27 +320,54 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_the_memory_comes_page_by_page() {
-        let (writer, reports) = writer_over(PAGE + 3, []);
-        let mut loaded = 0;
-        let mut pages = 0;
-        loop {
-            assert!(writer.load());
-            let Report::Loaded { peers, more } = next(&reports) else {
+    fn the_rest_of_the_memory_comes_page_by_page_as_far_as_there_is_room() {
+        for (proven, heard, room, (pages, loaded, shelved)) in [
+            (PAGE + 3, 2, 5_000, (3, PAGE + 5, 0)),
+            (PAGE + 3, 2, PAGE, (2, PAGE + 2, 3)),
+            (0, 5, 3, (1, 3, 2)),
+            (0, 0, 5, (1, 0, 0)),
+        ] {
+            let all = met(0..proven).chain(heard_of(proven..proven + heard));
+            let (writer, reports) = writer_over(all, [], room);
+            let mut came = (0, 0);
+            loop {
+                assert!(writer.load());
+                let Report::Loaded { peers, more } = next(&reports) else {
+                    panic!("something else");
+                };
+                came = (came.0 + 1, came.1 + peers.len());
+                if !more {
+                    break;
+                }
+            }
+            let Report::Shelved(left) = next(&reports) else {
                 panic!("something else");
             };
-            loaded += peers.len();
-            pages += 1;
-            if !more {
-                break;
-            }
+            assert_eq!((came.0, came.1, left), (pages, loaded, shelved));
         }
-        assert_eq!((loaded, pages), (PAGE + 3, 2));
+    }
+
+    #[test]
+    fn whoever_is_asked_for_is_recalled_as_far_as_the_store_knows_it() {
+        let (writer, reports) = writer_over(met(0..9), [], 4);
+        let after = Some(Ranked::of(&met(3..4).next().unwrap()));
+        for (whom, expected) in [
+            (Recall::Peers(vec![key(5), key(77)]), 5..6),
+            (Recall::Best { after, count: 3 }, 4..7),
+            (Recall::Worst(2), 7..9),
+        ] {
+            assert!(writer.recall(whom.clone()));
+            let Report::Recalled(mut peers) = next(&reports) else {
+                panic!("something else");
+            };
+            peers.sort_by(|a, b| a.key.cmp(&b.key));
+            assert_eq!(peers, met(expected).collect::<Vec<_>>(), "{whom:?}");
+        }
     }
 
     #[test]
     fn what_is_known_is_not_loaded_again() {
-        let (writer, reports) = writer_over(5, [key(0), key(3)]);
+        let (writer, reports) = writer_over(heard_of(0..5), [key(0), key(3)], 9);
         assert!(writer.load());
         let Report::Loaded { peers, more } = next(&reports) else {
             panic!("something else");
@@ -254,7 +379,7 @@ mod tests {
 
     #[test]
     fn dropping_it_does_the_jobs_already_given() {
-        let (writer, reports) = writer_over(0, []);
+        let (writer, reports) = writer_over(met(0..0), [], 9);
         for number in 1..=3 {
             assert!(writer.commit(number, changes([1]), NOW));
         }
@@ -268,13 +393,15 @@ mod tests {
     }
 
     fn writer_over(
-        peers: usize,
+        peers: impl Iterator<Item = PeerRecord>,
         known: impl IntoIterator<Item = PeerKey>,
+        room: usize,
     ) -> (Writer, Receiver<Report>) {
         let mut store = crate::open("memory:", NOW).unwrap().store;
-        store.commit(&changes(0..peers), NOW).unwrap();
+        store.commit(&saving(peers), NOW).unwrap();
         let (sender, reports) = mpsc::channel();
-        let writer = Writer::spawn(store, known.into_iter().collect(), move |report| {
+        let known = known.into_iter().collect();
+        let writer = Writer::spawn(store, known, room, move |report| {
             // A test that has seen enough no longer listens.
             let _ = sender.send(report);
         });
@@ -282,14 +409,34 @@ mod tests {
     }
 
     fn changes(peers: impl IntoIterator<Item = usize>) -> Changes {
-        let delta = |number| PeerDelta {
-            record: PeerRecord::new(key(number), NOW),
+        saving(peers.into_iter().map(heard))
+    }
+
+    fn saving(peers: impl Iterator<Item = PeerRecord>) -> Changes {
+        let delta = |record| PeerDelta {
+            record,
             unsaved: rejoin_core::Counts::default(),
         };
         Changes {
-            peers: peers.into_iter().map(delta).collect(),
+            peers: peers.map(delta).collect(),
             ..Changes::default()
         }
+    }
+
+    fn heard_of(numbers: Range<usize>) -> impl Iterator<Item = PeerRecord> {
+        numbers.map(heard)
+    }
+
+    fn heard(number: usize) -> PeerRecord {
+        PeerRecord::new(key(number), NOW)
+    }
+
+    /// All of one rank.
+    fn met(numbers: Range<usize>) -> impl Iterator<Item = PeerRecord> {
+        numbers.map(|number| PeerRecord {
+            last_connected: Some(NOW),
+            ..heard(number)
+        })
     }
 
     fn key(number: usize) -> PeerKey {

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rejoin_core::{
-    Changes, Counts, PeerDelta, PeerKey, PeerRecord, Pool, Time, decay::Decayed, score, text::Text,
+    Changes, Counts, PeerDelta, PeerKey, PeerRecord, Pool, Ranked, Time, decay::Decayed, score,
+    text::Text,
 };
 use rejoin_store::{Mode, Opened, PeerStore, Repairs, SealKey, Sealing};
 use tempfile::TempDir;
@@ -30,6 +31,7 @@ every_store![
     unknown_fields_are_handed_back,
     a_scan_goes_through_every_peer_in_order_of_keys,
     the_best_are_anchors_then_proven_then_hearsay_by_rank,
+    a_pool_comes_page_by_page_in_order_of_rank_and_its_worst_backwards,
     counts_add_up_instead_of_overwriting,
     the_forgotten_are_gone,
     the_secret_of_the_first_is_kept_and_survival_adds_up,
@@ -193,6 +195,45 @@ fn the_best_are_anchors_then_proven_then_hearsay_by_rank(shelf: &Shelf) {
     for k in [0, 2, 3, 5, 20, 25, 30, 99] {
         let expected = &records[..k.min(30)];
         assert_eq!(store.best(k).unwrap(), expected, "the best {k}");
+    }
+}
+
+fn a_pool_comes_page_by_page_in_order_of_rank_and_its_worst_backwards(shelf: &Shelf) {
+    let mut store = shelf.open();
+    // Three of each rank.
+    let equals = |n: u64| {
+        let rank_of = peer(n / 3);
+        let key = key(n);
+        PeerRecord { key, ..rank_of }
+    };
+    let heard = (40..43).map(hearsay);
+    let all = (0..30).map(equals).chain(heard);
+    store.commit(&saving(all), NOW).unwrap();
+    store = shelf.reopen(store);
+    for (pool, count) in [(Pool::Proven, 30), (Pool::Hearsay, 3)] {
+        let in_order = store.ranked(pool, None, 99).unwrap();
+        assert_eq!(in_order.len(), count);
+        assert!(in_order.iter().all(|record| record.pool() == pool));
+        let ranks: Vec<_> = in_order.iter().map(score::rank).collect();
+        assert!(ranks.windows(2).all(|two| two[0] >= two[1]), "{ranks:?}");
+        for limit in [1, 2, 7] {
+            let mut told: Vec<PeerRecord> = Vec::new();
+            loop {
+                let after = told.last().map(Ranked::of);
+                let page = store.ranked(pool, after.as_ref(), limit).unwrap();
+                let is_last = page.len() < limit;
+                told.extend(page);
+                if is_last {
+                    break;
+                }
+            }
+            assert_eq!(told, in_order, "{limit} at a time");
+        }
+        if pool == Pool::Proven {
+            let mut backwards = store.worst(7).unwrap();
+            backwards.reverse();
+            assert_eq!(backwards, in_order[23..]);
+        }
     }
 }
 

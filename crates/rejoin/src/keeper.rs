@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use rejoin_core::{Changes, PeerKey, Time};
+use rejoin_core::{Changes, PeerKey, Recall, Time};
 use rejoin_libp2p::{Answer, Shelf};
 use rejoin_store::{
     PeerStore,
@@ -29,15 +29,16 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// `known` are the peers the behaviour begins with.
+    /// `known` are the peers the behaviour begins with; of each pool it has room for `room`.
     pub(crate) fn new(
         store: Box<dyn PeerStore + Send>,
         known: BTreeSet<PeerKey>,
+        room: usize,
     ) -> io::Result<Self> {
         let waker = Arc::new(Mutex::new(None::<Waker>));
         let (sender, reports) = mpsc::channel(); // at most what was asked for, plus notices
         let to_wake = Arc::clone(&waker);
-        let writer = Writer::spawn(store, known, move |report| {
+        let writer = Writer::spawn(store, known, room, move |report| {
             if sender.send(report).is_err() {
                 return; // nobody listens any more
             }
@@ -75,6 +76,8 @@ impl Keeper {
                 }
                 Some(Answer::Loaded(peers))
             }
+            Report::Shelved(count) => Some(Answer::Shelved(count)),
+            Report::Recalled(peers) => Some(Answer::Recalled(peers)),
             Report::Committed { number, result } => {
                 if let Err(error) = &result {
                     tracing::warn!(%error, "the peer memory was not saved; it will be tried again");
@@ -100,6 +103,13 @@ impl Shelf for Keeper {
             tracing::warn!("the peer memory's thread is stuck; it will be tried again");
             self.answers
                 .push_back(Answer::Committed { number, ok: false });
+        }
+    }
+
+    fn recall(&mut self, whom: Recall) {
+        if !self.writer.recall(whom) {
+            tracing::warn!("the peer memory's thread is stuck; some peers are not recalled");
+            self.answers.push_back(Answer::Recalled(Vec::new()));
         }
     }
 

@@ -80,7 +80,7 @@ fn begin(opened: Opened, setup: Setup) -> Result<(Behaviour, Vec<Notice>), OpenE
     let snapshot = first_of(store.as_mut());
     let mended = store.repairs().notice();
     let known = snapshot.peers.iter().map(|peer| peer.key.clone()).collect();
-    let shelf = Keeper::new(store, known).map_err(OpenError::Thread)?;
+    let shelf = Keeper::new(store, known, setup.config.hot_max).map_err(OpenError::Thread)?;
     let behaviour = Behaviour::new(Setup {
         snapshot,
         shelf: Some(Box::new(shelf)),

@@ -25,6 +25,7 @@ impl Engine {
             self.fill_up(now);
             self.keep_slots(now);
             self.keep_house(now);
+            self.keep_hot(now);
             self.keep_company(now);
         }
         let hurry = self.schedule.stopping.is_some() && self.is_worth_saving();

@@ -25,11 +25,13 @@ impl Engine {
     pub(super) fn load(&mut self, now: Time, peers: Vec<PeerRecord>, repaired: usize) {
         let mut values = repaired;
         for record in peers {
-            let server = record.role.bootstrap.then(|| record.key.clone());
+            let key = record.key.clone();
+            let server = record.role.bootstrap;
             values += self.book.load(now, record, &self.config);
-            if let Some(server) = server {
-                self.remember_server(&server);
+            if server {
+                self.remember_server(&key);
             }
+            self.send_blocked_away(now, &key);
         }
         self.dialer.reorder();
         if values > 0 {

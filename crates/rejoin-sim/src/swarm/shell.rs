@@ -99,6 +99,7 @@ impl Swarm {
                     inputs.push_back(Input::Disconnected { peer });
                 }
             }
+            Output::Recall(_) => inputs.push_back(Input::Recalled(Vec::new())),
             Output::Commit(_) => inputs.push_back(Input::Committed { ok: true }),
             Output::Sign(_) => {
                 let seq = self.now.as_millis() / 1_000; // libp2p counts in seconds

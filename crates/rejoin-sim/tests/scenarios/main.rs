@@ -12,6 +12,7 @@ mod clock_set_forward;
 mod cold_start_by_one_source;
 mod crash_and_disk_full;
 mod half_dead;
+mod hot_set;
 mod inbound_flood;
 mod laptop_sleep;
 mod made_memory;

@@ -46,16 +46,21 @@ pub(super) fn put(
     .execute(named_params! {
         ":key": seal.row_key(&record.key),
         ":name": name(seal, record),
-        ":pool": match record.pool() {
-            Pool::Proven => 0,
-            Pool::Hearsay => 1,
-        },
+        ":pool": number_of(record.pool()),
         ":anchor": record.control.anchor,
         ":rank": finite(score::rank(record)),
         ":last_seen": last_seen(seal, record),
         ":record": text,
     })?;
     Ok(true)
+}
+
+/// How the pools are written.
+pub(super) fn number_of(pool: Pool) -> i64 {
+    match pool {
+        Pool::Proven => 0,
+        Pool::Hearsay => 1,
+    }
 }
 
 /// Writes the peer of this row anew, under another seal than before.
@@ -153,7 +158,7 @@ pub(super) fn put_header(conn: &Connection, seal: &Seal) -> rusqlite::Result<()>
 }
 
 /// SQLite turns what is not a number into NULL, which no rank may be; infinities it keeps.
-fn finite(rank: f64) -> f64 {
+pub(super) fn finite(rank: f64) -> f64 {
     if rank.is_nan() { f64::MIN } else { rank }
 }
 

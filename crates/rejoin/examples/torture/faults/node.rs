@@ -203,7 +203,7 @@ impl Keeping {
                 }
             };
             let reports = to.clone();
-            let writer = Writer::spawn(store, Default::default(), move |report| {
+            let writer = Writer::spawn(store, Default::default(), usize::MAX, move |report| {
                 let _ = reports.unbounded_send(Heard::Report(report));
             });
             let _ = to.unbounded_send(Heard::Opened(writer.expect("a thread")));
