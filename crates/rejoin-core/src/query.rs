@@ -1,9 +1,6 @@
-//! Which peers are asked for: a filter, an order, and a page of what fits.
+//! Which peers are asked for: a filter, an order, and a search for a page of what fits.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    time::Duration,
-};
+use std::{borrow::Borrow, cmp::Ordering, collections::BinaryHeap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -156,69 +153,165 @@ impl Sort {
         }
     }
 
-    /// Some records in this order, equals in order of key.
-    pub fn sorted<'a>(
-        self,
-        records: impl Iterator<Item = &'a PeerRecord>,
-        now: Time,
-    ) -> Vec<&'a PeerRecord> {
-        match self {
-            Self::Score => by(records, |it| Reverse(Total(score::score(it, now)))),
-            Self::LastSeen => by(records, |it| Reverse(it.last_seen)),
-            Self::Latency => by(records, |it| {
-                Total(it.evidence.latency_ms.map_or(f64::INFINITY, f64::from))
-            }),
-            Self::Name => by(records, |_| ()),
-        }
+    /// Where a record stands.
+    fn place(self, record: &PeerRecord) -> Place {
+        let last = f64::INFINITY;
+        let by = match self {
+            // The same order, whenever one looks.
+            Self::Score => -score::rank(record),
+            Self::LastSeen => (record.last_seen).map_or(last, |seen| -(seen.as_millis() as f64)),
+            Self::Latency => record.evidence.latency_ms.map_or(last, f64::from),
+            Self::Name => 0.0,
+        };
+        let key = record.key.clone();
+        Place { by, key }
     }
 }
 
-fn by<'a, K: Ord>(
-    records: impl Iterator<Item = &'a PeerRecord>,
-    of: impl Fn(&PeerRecord) -> K,
-) -> Vec<&'a PeerRecord> {
-    // Worked out once for each, and not once for each comparison.
-    let mut all: Vec<_> = records.map(|record| (of(record), record)).collect();
-    all.sort_unstable_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.key.cmp(&other.key)));
-    all.into_iter().map(|(_, record)| record).collect()
+/// A place in an order: the least first, equals in order of key.
+#[derive(Clone, Debug)]
+struct Place {
+    by: f64,
+    key: PeerKey,
 }
 
-/// A number in the order of numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Total(f64);
-
-impl Eq for Total {}
-
-impl Ord for Total {
+impl Ord for Place {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.total_cmp(&other.0)
+        let by = self.by.total_cmp(&other.by);
+        by.then_with(|| self.key.cmp(&other.key))
     }
 }
 
-impl PartialOrd for Total {
+impl PartialOrd for Place {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-/// So many of `sorted`, the first behind one of them if that is named; `None` if that one is not there
-/// any more. Whoever joins or moves meanwhile may be missed or come twice, but nobody who stays put.
-pub fn page<'a, T>(
-    sorted: &'a [T],
-    key: impl Fn(&'a T) -> &'a PeerKey,
-    after: Option<&PeerKey>,
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Place {}
+
+/// A search through any number of records that come one by one, in whatever order. It holds no more of
+/// them than the page that is asked for.
+#[derive(Clone, Debug)]
+pub struct Search<R> {
+    filter: Filter,
+    sort: Sort,
+    now: Time,
+    after: Option<Place>,
     limit: usize,
-) -> Option<&'a [T]> {
-    let begin = match after {
-        Some(after) => sorted.iter().position(|it| key(it) == after)? + 1,
-        None => 0,
-    };
-    let rest = &sorted[begin..];
-    Some(&rest[..limit.min(rest.len())])
+    total: usize,
+    /// Those that follow behind `after`, the last one on top.
+    page: BinaryHeap<Candidate<R>>,
+    more: bool,
+}
+
+/// What a search has found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found<R> {
+    /// How many fit the filter.
+    pub total: usize,
+    /// The page asked for, in order.
+    pub page: Vec<R>,
+    /// Whether there are more behind it.
+    pub more: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Candidate<R> {
+    place: Place,
+    record: R,
+}
+
+impl<R> Ord for Candidate<R> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place.cmp(&other.place)
+    }
+}
+
+impl<R> PartialOrd for Candidate<R> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<R> PartialEq for Candidate<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+
+impl<R> Eq for Candidate<R> {}
+
+impl<R: Borrow<PeerRecord>> Search<R> {
+    /// For at most `limit` of those that fit at `now`, the first behind `after` if that is given. Whoever
+    /// joins or moves between two pages may be missed or come twice, but nobody who stays put.
+    pub fn new(
+        filter: Filter,
+        sort: Sort,
+        after: Option<&PeerRecord>,
+        limit: usize,
+        now: Time,
+    ) -> Self {
+        Self {
+            filter,
+            sort,
+            now,
+            after: after.map(|record| sort.place(record)),
+            limit,
+            total: 0,
+            page: BinaryHeap::new(),
+            more: false,
+        }
+    }
+
+    /// Looks at one more record. Nobody may come twice.
+    pub fn offer(&mut self, record: R) {
+        if !self.filter.fits(record.borrow(), self.now) {
+            return;
+        }
+        self.total += 1;
+        let place = self.sort.place(record.borrow());
+        if self.after.as_ref().is_some_and(|after| place <= *after) {
+            return;
+        }
+        self.page.push(Candidate { place, record });
+        if self.page.len() > self.limit {
+            self.page.pop();
+            self.more = true;
+        }
+    }
+
+    /// So many more fit, and are of no interest.
+    pub fn pass_over(&mut self, count: usize) {
+        self.total += count;
+    }
+
+    /// Whether the order is all that is asked for, and it is that of rank.
+    pub fn is_by_rank(&self) -> bool {
+        self.filter.is_empty() && self.sort == Sort::Score
+    }
+
+    /// Ends it.
+    pub fn found(self) -> Found<R> {
+        let page = self.page.into_sorted_vec();
+        Found {
+            total: self.total,
+            page: page.into_iter().map(|found| found.record).collect(),
+            more: self.more,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Reverse;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -344,23 +437,30 @@ mod tests {
                 record.evidence.latency_ms = (*seen > 1).then_some(f32::from(*seen));
                 record
             }).collect();
-            let sorted = Sort::ALL[sort].sorted(records.iter().rev(), NOW);
-            let mut told: Vec<&PeerRecord> = Vec::new();
+            let sort = Sort::ALL[sort];
+            let mut told: Vec<PeerRecord> = Vec::new();
             loop {
-                let after = told.last().map(|it| &it.key);
-                let next = page(&sorted, |it| &it.key, after, limit).expect("nobody has gone");
-                prop_assert!(next.len() <= limit);
-                if next.is_empty() {
+                let mut search = Search::new(Filter::default(), sort, told.last(), limit, NOW);
+                records.iter().rev().for_each(|record| search.offer(record.clone()));
+                let Found { total, page, more } = search.found();
+                prop_assert_eq!(total, records.len());
+                prop_assert!(page.len() <= limit);
+                told.extend(page);
+                prop_assert_eq!(more, told.len() < records.len());
+                if !more {
                     break;
                 }
-                told.extend(next);
             }
-            prop_assert_eq!(&told, &sorted);
-            prop_assert_eq!(told.len(), records.len());
-            let latest = |pair: &[&PeerRecord]| pair[0].last_seen >= pair[1].last_seen;
-            prop_assert!(sort != 1 || told.windows(2).all(latest));
-            let nobody = "nobody".parse().unwrap();
-            prop_assert!(page(&sorted, |it| &it.key, Some(&nobody), limit).is_none());
+            let mut sorted = records;
+            match sort {
+                Sort::Score => sorted.sort_by(|a, b| score::rank(b).total_cmp(&score::rank(a))),
+                Sort::LastSeen => sorted.sort_by_key(|record| Reverse(record.last_seen)),
+                Sort::Latency => sorted.sort_by_key(|record| {
+                    record.evidence.latency_ms.map_or(u32::MAX, |ms| ms as u32)
+                }),
+                Sort::Name => {}
+            }
+            prop_assert_eq!(told, sorted);
         }
     }
 }

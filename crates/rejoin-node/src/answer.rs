@@ -60,6 +60,9 @@ pub struct StatusAnswer {
     pub outbound_reserved: usize,
     pub target: usize,
     pub proven: usize,
+    /// Newer, too: how many more are on the disk alone.
+    #[serde(default)]
+    pub shelved: usize,
     pub hearsay: usize,
     pub dials: usize,
     pub outage_since: Option<u64>,
@@ -268,6 +271,15 @@ fn ms(time: Option<Time>) -> Option<u64> {
     time.map(Time::as_millis)
 }
 
+impl PeerAnswer {
+    pub fn new(record: &PeerRecord, peer: PeerRow) -> Self {
+        Self {
+            peer,
+            record: serde_json::to_value(record).unwrap_or_default(),
+        }
+    }
+}
+
 impl StatusAnswer {
     pub fn new(node: NodeFacts, status: Status) -> Self {
         let numbers = status.numbers;
@@ -279,6 +291,7 @@ impl StatusAnswer {
             outbound_reserved: status.outbound_reserved,
             target: status.target,
             proven: status.proven,
+            shelved: status.shelved,
             hearsay: status.hearsay,
             dials: status.dials,
             outage_since: ms(status.outage_since),

@@ -73,7 +73,8 @@ impl Client {
             Question::Peers(query) => {
                 let mut given = fields(&query.filter);
                 given.extend(fields(&query.page));
-                self.get("peers", &given)
+                // It may have to look into the store.
+                self.get_within(ANSWER_WITHIN, "peers", &given)
             }
             Question::Peer(peer) => self.get(&format!("peers/{}", quoted(peer)), &[]),
             Question::Why { peer, purpose } => {
@@ -107,8 +108,17 @@ impl Client {
     }
 
     fn get(&self, path: &str, query: &[(String, String)]) -> Result<Value, Failure> {
+        self.get_within(LOOK_WITHIN, path, query)
+    }
+
+    fn get_within(
+        &self,
+        span: Duration,
+        path: &str,
+        query: &[(String, String)],
+    ) -> Result<Value, Failure> {
         let request = self.agent.get(self.url(path)).config();
-        let mut request = request.timeout_global(Some(LOOK_WITHIN)).build();
+        let mut request = request.timeout_global(Some(span)).build();
         for (name, value) in query {
             request = request.query(name, value);
         }

@@ -6,6 +6,7 @@
 
 mod asked;
 mod happened;
+mod searches;
 
 use std::{collections::HashMap, future::poll_fn, process, task::Poll, time::Duration};
 
@@ -14,12 +15,12 @@ use libp2p::{
 };
 use rejoin::{Behaviour, Config, OpenError, Setup, Time};
 use rejoin_libp2p::now;
-use rejoin_store::{Mode, Notice};
+use rejoin_store::{Mode, Notice, Sealing};
 use tokio::sync::mpsc;
 
+use self::searches::Searches;
 use crate::{
     answer::NodeFacts,
-    api::Ask,
     checkup::Router,
     connects::Connects,
     door::Door,
@@ -63,7 +64,8 @@ pub async fn run(settings: NodeSettings, printer: Printer) -> Result<(), Failure
         let registration = daemon.questions.rendezvous.next_deadline();
         tokio::select! {
             event = daemon.swarm.select_next_some() => daemon.on_event(event),
-            Some(Ask { question, reply }) = inbox.recv() => daemon.answer(&question, reply),
+            Some(ask) = inbox.recv() => daemon.asked(ask),
+            Some(list) = daemon.searches.next() => daemon.end_list(list),
             here = daemon.lookout.next() => daemon.moved(here),
             Some((ask, found)) = daemon.questions.next() => daemon.memory().consulted(ask, found),
             () = until(deadline) => daemon.connects.give_up(now()),
@@ -92,6 +94,9 @@ struct Daemon {
     /// More peers are wanted, but nobody is known yet who could be asked.
     searching: bool,
     settings: NodeSettings,
+    /// What opens the store.
+    sealing: Option<Sealing>,
+    searches: Searches,
     printer: Printer,
 }
 
@@ -107,7 +112,8 @@ impl Daemon {
         let place = &settings.place;
         let keypair = identity::load_or_create(&place.folder)?;
         let me = keypair.public().to_peer_id();
-        let setup = || setup(&keypair, settings.target);
+        settings.limits.save(&place.folder)?;
+        let setup = || setup(&keypair, &settings);
         let sealing = place.seal.settle(&place.store)?;
         let sealed = sealing.as_ref().is_some_and(|it| it.mode == Mode::All);
         let opened = match &sealing {
@@ -168,6 +174,8 @@ impl Daemon {
             questions: Questions::new(&settings, sealed),
             searching: false,
             settings,
+            sealing,
+            searches: Searches::default(),
             printer,
         };
         daemon.moved(here);
@@ -323,14 +331,15 @@ fn is_local(address: &Multiaddr) -> bool {
     })
 }
 
-fn setup(keypair: &libp2p::identity::Keypair, target: usize) -> Setup {
+fn setup(keypair: &libp2p::identity::Keypair, settings: &NodeSettings) -> Setup {
     let setup = Setup::new(keypair);
+    let target = settings.target;
     let low_water = setup.config.low_water.min(target);
     Setup {
         config: Config {
             target,
             low_water,
-            ..setup.config
+            ..settings.limits.put_into(setup.config)
         },
         identify: None, // ours tells the networks apart, and feeds Kademlia
         ..setup

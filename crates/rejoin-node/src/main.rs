@@ -18,6 +18,8 @@ mod failure;
 mod finding;
 mod folder;
 mod identity;
+mod limits;
+mod listing;
 mod lookout;
 mod mind;
 mod naming;
@@ -37,6 +39,7 @@ mod settings;
 mod signals;
 mod signature;
 mod sources;
+mod stream;
 
 use std::{io, process::ExitCode};
 

@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 use rejoin::{
     Choice, Command, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Source, Status, Time,
 };
-use rejoin_core::{query, retention::PruneReport, score, text::Text};
+use rejoin_core::{retention::PruneReport, score, text::Text};
 
 use crate::{
     answer::{
         Answer, DialAnswer, DoneAnswer, ImportAnswer, NodeFacts, PeerAnswer, PeerRow, PeersAnswer,
         PruneAnswer, StatusAnswer, TimelineAnswer, WhyAnswer,
     },
+    listing::Listing,
     naming,
-    question::{Hearsay, IMPORT_MAX, LIMIT_MAX, Page, Query, Question},
+    question::{Hearsay, IMPORT_MAX, LIMIT_MAX, Query, Question},
     refusal::Refusal,
 };
 
@@ -43,13 +44,13 @@ pub fn answer(mind: &mut impl Mind, question: &Question, now: Time) -> Result<An
         Question::Status => {
             Answer::Status(Box::new(StatusAnswer::new(mind.facts(), mind.status())))
         }
-        Question::Peers(query) => Answer::Peers(peers(mind, query, now)?),
+        Question::Peers(query) => Answer::Peers(match query.page.purpose {
+            Some(purpose) => suited(mind, query, purpose, now)?,
+            None => Listing::begin(mind, query, now)?.of_memory(mind)?,
+        }),
         Question::Peer(name) => {
             let record = find(mind, name)?;
-            Answer::Peer(Box::new(PeerAnswer {
-                peer: row(mind, record, now),
-                record: serde_json::to_value(record).unwrap_or_default(),
-            }))
+            Answer::Peer(Box::new(PeerAnswer::new(record, row(mind, record, now))))
         }
         Question::Why { peer, purpose } => {
             let record = find(mind, peer)?;
@@ -74,8 +75,8 @@ pub fn answer(mind: &mut impl Mind, question: &Question, now: Time) -> Result<An
             let until = Some((now + *span).as_millis());
             let block = |peer| Command::Block { peer, span: *span };
             // A stranger can be kept out too, if named in full.
-            let key = match find(mind, peer) {
-                Ok(record) => record.key.clone(),
+            let key = match named(mind, peer) {
+                Ok(key) => key,
                 Err(refusal) => full_name(peer).ok_or(refusal)?,
             };
             decided(mind, key, "blocked", until, block)
@@ -100,6 +101,20 @@ pub fn find<'a>(mind: &'a impl Mind, name: &str) -> Result<&'a PeerRecord, Refus
     let key = naming::find(name, mind.peers().map(|record| &record.key))?;
     let record = mind.peers().find(|record| record.key == key);
     record.ok_or_else(|| Refusal::NoSuchPeer { given: name.into() })
+}
+
+/// The one peer with this name, who may be in the store alone if named in full.
+fn named(mind: &impl Mind, name: &str) -> Result<PeerKey, Refusal> {
+    match find(mind, name) {
+        Ok(record) => Ok(record.key.clone()),
+        Err(refusal) => in_store(mind, name).ok_or(refusal),
+    }
+}
+
+/// Who is meant by a name nobody in memory has, if there are others in the store alone.
+pub fn in_store(mind: &impl Mind, name: &str) -> Option<PeerKey> {
+    let shelved = mind.status().shelved > 0;
+    shelved.then(|| full_name(name)).flatten()
 }
 
 fn import(mind: &mut impl Mind, told: &[Hearsay]) -> ImportAnswer {
@@ -133,7 +148,7 @@ fn decide(
     until: Option<u64>,
     command: impl FnOnce(PeerKey) -> Command,
 ) -> Result<Answer, Refusal> {
-    let key = find(mind, name)?.key.clone();
+    let key = named(mind, name)?;
     Ok(decided(mind, key, done, until, command))
 }
 
@@ -153,48 +168,40 @@ fn decided(
     })
 }
 
-fn row(mind: &impl Mind, record: &PeerRecord, now: Time) -> PeerRow {
+pub fn row(mind: &impl Mind, record: &PeerRecord, now: Time) -> PeerRow {
     PeerRow::new(record, mind.is_connected(&record.key), now)
 }
 
-fn peers(mind: &impl Mind, query: &Query, now: Time) -> Result<PeersAnswer, Refusal> {
-    let Query { filter, page } = query;
-    let fitting: Vec<_> = match page.purpose {
-        Some(purpose) => {
-            let mut suited = mind.best_for(purpose, usize::MAX);
-            suited.retain(|choice| filter.fits(choice.record, now));
-            let worth = suited.into_iter().map(|it| (it.record, Some(it.worth)));
-            worth.collect()
-        }
-        None => {
-            let sorted = page.sort.sorted(filter.among(mind.peers(), now), now);
-            sorted.into_iter().map(|record| (record, None)).collect()
-        }
-    };
-    paged(mind, &fitting, page, now)
-}
-
-fn paged<'a>(
+/// Those in memory who suit a purpose, the best first.
+fn suited(
     mind: &impl Mind,
-    fitting: &[(&'a PeerRecord, Option<f64>)],
-    page: &Page,
+    query: &Query,
+    purpose: Purpose,
     now: Time,
 ) -> Result<PeersAnswer, Refusal> {
-    let keys = fitting.iter().map(|(record, _)| &record.key);
-    let after = (page.after.as_deref()).map(|name| naming::find(name, keys));
+    let Query { filter, page } = query;
+    let mut suited = mind.best_for(purpose, usize::MAX);
+    suited.retain(|choice| filter.fits(choice.record, now));
+    let total = suited.len();
+    if let Some(name) = &page.after {
+        let after = naming::find(name, suited.iter().map(|choice| &choice.record.key))?;
+        let passed = suited
+            .iter()
+            .position(|choice| choice.record.key == after)
+            .map_or(total, |at| at + 1);
+        suited.drain(..passed);
+    }
     let limit = page.limit.unwrap_or(LIMIT_MAX).min(LIMIT_MAX);
-    let key = |(record, _): &(&'a PeerRecord, _)| &record.key;
-    let listed = query::page(fitting, key, after.transpose()?.as_ref(), limit);
-    let listed = listed.unwrap_or_default();
-    let rows = listed.iter().map(|(record, worth)| PeerRow {
-        worth: *worth,
-        ..row(mind, record, now)
+    let more = suited.len() > limit;
+    suited.truncate(limit);
+    let rows = suited.into_iter().map(|choice| PeerRow {
+        worth: Some(choice.worth),
+        ..row(mind, choice.record, now)
     });
     let peers: Vec<_> = rows.collect();
-    let more = listed.last().map(key) != fitting.last().map(key);
     let last = peers.last().filter(|_| more);
     Ok(PeersAnswer {
-        total: fitting.len(),
+        total,
         next: last.map(|row| row.peer.clone()),
         peers,
     })

@@ -1,11 +1,12 @@
 //! A memory without a node: read from its store, asked through the same engine a node runs, and
-//! written back. Nothing is dialled.
+//! written back. Nothing is dialled. Of more than memory has room for the best are read, and the others
+//! looked up in the store as they are needed.
 
 use rejoin::{
-    Choice, Command, Config, DialTrace, Explanation, PeerKey, PeerRecord, Purpose, Snapshot,
+    Choice, Command, Config, DialTrace, Explanation, PeerKey, PeerRecord, Pool, Purpose, Snapshot,
     Source, Status, Time,
 };
-use rejoin_core::{Engine, Event, Input, Output, retention::PruneReport};
+use rejoin_core::{Engine, Event, Input, Output, Ranked, retention::PruneReport};
 use rejoin_store::{Notice, Opened, PeerStore, StoreError};
 
 use crate::{
@@ -13,9 +14,11 @@ use crate::{
     checkup::{self, Memory},
     failure::Failure,
     identity,
+    limits::Limits,
+    listing::Listing,
     mind::{self, Mind},
     print,
-    question::{Hearsay, Question},
+    question::{Hearsay, Query, Question},
     settings::Place,
 };
 
@@ -37,14 +40,7 @@ impl Offline {
     /// # Errors
     /// If the store cannot be read.
     pub fn open(place: &Place, now: Time) -> Result<(Self, Vec<Notice>), Failure> {
-        let exists = match place.store.parse()? {
-            rejoin_store::Place::Sqlite(path) | rejoin_store::Place::Json(path) => path.exists(),
-            rejoin_store::Place::Memory => false,
-        };
-        match exists {
-            true => Self::read(place, now),
-            false => Self::of(place, rejoin_store::open("memory:", now)?, now),
-        }
+        Self::of(place, store(place, now)?, now)
     }
 
     /// As [`Self::open`], and tells the user what was found wrong.
@@ -61,26 +57,21 @@ impl Offline {
     /// If the store cannot be made or read.
     pub fn open_or_create(place: &Place, now: Time) -> Result<Self, Failure> {
         place.folder.create()?;
-        Self::read(place, now).map(aloud)
-    }
-
-    fn read(place: &Place, now: Time) -> Result<(Self, Vec<Notice>), Failure> {
-        let opened = match place.seal.settle(&place.store)? {
-            Some(sealing) => rejoin_store::open_sealed(&place.store, &sealing, now)?,
-            None => rejoin_store::open(&place.store, now)?,
-        };
-        Self::of(place, opened, now)
+        Self::of(place, unsealed(place, now)?, now).map(aloud)
     }
 
     fn of(place: &Place, opened: Opened, now: Time) -> Result<(Self, Vec<Notice>), Failure> {
         let mut store = opened.store;
-        let snapshot = Snapshot {
-            memory: store.memory()?,
-            peers: everybody(store.as_mut())?,
-        };
+        let limits = Limits::load(&place.folder)?;
+        let memory = store.memory()?;
+        let peers = best(store.as_mut(), limits.hot)?;
+        let shelved = store.count()?.saturating_sub(peers.len());
+        let snapshot = Snapshot { memory, peers };
         let config = Config {
-            target: 0, // nobody is to be dialled
-            ..Config::default()
+            target: 0,           // nobody is to be dialled
+            hot_max: usize::MAX, // all that is held is what was read just now
+            peers_max: usize::MAX,
+            ..limits.put_into(Config::default())
         };
         let facts = NodeFacts {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -90,8 +81,10 @@ impl Offline {
         };
         let mut notices = opened.notice;
         notices.extend(store.repairs().notice());
+        let mut engine = Engine::new(config, snapshot, now, 0);
+        engine.handle_input(now, Input::Shelved(shelved));
         let offline = Self {
-            engine: Engine::new(config, snapshot, now, 0),
+            engine,
             store,
             facts,
             now,
@@ -105,11 +98,39 @@ impl Offline {
     /// If the question is refused, or the change cannot be saved.
     pub fn ask(mut self, question: &Question) -> Result<Answer, Failure> {
         let now = self.now;
+        let shelved = self.status().shelved > 0;
+        if let Question::Peers(query) = question
+            && shelved
+            && query.page.purpose.is_none()
+        {
+            return self.list(query);
+        }
+        if let Some(name) = question.about() {
+            self.recall(name)?;
+        }
         let answer = mind::answer(&mut self, question, now)?;
         if question.is_change() {
             self.save()?;
         }
         Ok(answer)
+    }
+
+    /// Lists who is in memory, and who is not.
+    fn list(mut self, query: &Query) -> Result<Answer, Failure> {
+        let listing = Listing::begin(&self, query, self.now)?.beside(&self);
+        let halfway = listing.go_through(self.store.as_mut(), || true)?;
+        Ok(Answer::Peers(halfway.and_memory(&self)))
+    }
+
+    /// Takes into memory whom this names, if it is in the store alone.
+    fn recall(&mut self, name: &str) -> Result<(), StoreError> {
+        if mind::find(self, name).is_err()
+            && let Some(key) = mind::in_store(self, name)
+        {
+            let found = self.store.get(&key)?.into_iter().collect();
+            self.engine.handle_input(self.now, Input::Loaded(found));
+        }
+        Ok(())
     }
 
     /// The state of the memory, for the doctor.
@@ -193,6 +214,28 @@ impl Mind for Offline {
     }
 }
 
+/// The store at this place; an empty one, which is not created, where nothing was ever kept.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn store(place: &Place, now: Time) -> Result<Opened, Failure> {
+    let exists = match place.store.parse()? {
+        rejoin_store::Place::Sqlite(path) | rejoin_store::Place::Json(path) => path.exists(),
+        rejoin_store::Place::Memory => false,
+    };
+    match exists {
+        true => unsealed(place, now),
+        false => Ok(rejoin_store::open("memory:", now)?),
+    }
+}
+
+fn unsealed(place: &Place, now: Time) -> Result<Opened, Failure> {
+    Ok(match place.seal.settle(&place.store)? {
+        Some(sealing) => rejoin_store::open_sealed(&place.store, &sealing, now)?,
+        None => rejoin_store::open(&place.store, now)?,
+    })
+}
+
 fn aloud((offline, notices): (Offline, Vec<Notice>)) -> Offline {
     for notice in notices {
         print::aside(&notice.to_string());
@@ -200,15 +243,18 @@ fn aloud((offline, notices): (Offline, Vec<Notice>)) -> Offline {
     offline
 }
 
-fn everybody(store: &mut dyn PeerStore) -> Result<Vec<PeerRecord>, StoreError> {
+/// The best of each pool, as many as there is room for.
+fn best(store: &mut dyn PeerStore, room: usize) -> Result<Vec<PeerRecord>, StoreError> {
     let mut peers: Vec<PeerRecord> = Vec::new();
-    loop {
-        let after = peers.last().map(|record| record.key.clone());
-        let page = store.scan(after.as_ref(), PAGE)?;
-        let more = page.len() == PAGE;
-        peers.extend(page);
-        if !more {
-            return Ok(peers);
+    for pool in [Pool::Proven, Pool::Hearsay] {
+        let (mut left, mut after) = (room, None);
+        while left > 0 {
+            let limit = left.min(PAGE);
+            let page = store.ranked(pool, after.as_ref(), limit)?;
+            after = page.last().map(Ranked::of);
+            left = if page.len() == limit { left - limit } else { 0 };
+            peers.extend(page);
         }
     }
+    Ok(peers)
 }

@@ -35,6 +35,19 @@ pub fn result(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints lines as they are; false once nobody reads them any more.
+///
+/// # Errors
+/// As [`result`].
+pub fn lines(text: &str) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::system("print the result")(error)),
+        Ok(()) => Ok(true),
+    }
+}
+
 /// Prints a result as JSON.
 ///
 /// # Errors

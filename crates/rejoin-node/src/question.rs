@@ -58,6 +58,23 @@ pub enum Question {
 }
 
 impl Question {
+    /// Whom it is about, as named, if it is about one peer in memory.
+    pub fn about(&self) -> Option<&str> {
+        match self {
+            Self::Peer(name) | Self::Forget(name) | Self::Unblock(name) => Some(name),
+            Self::Why { peer, .. } | Self::Pin { peer, .. } | Self::Block { peer, .. } => {
+                Some(peer)
+            }
+            Self::Status
+            | Self::Peers(_)
+            | Self::Timeline
+            | Self::Connect(_)
+            | Self::Import(_)
+            | Self::Prune { .. }
+            | Self::Doctor => None,
+        }
+    }
+
     /// Whether answering it changes the memory.
     pub fn is_change(&self) -> bool {
         match self {

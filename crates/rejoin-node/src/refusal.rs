@@ -1,6 +1,7 @@
 //! Why a question gets no answer. It travels from the node to the command line as JSON, so that
 //! both say the same words.
 
+use rejoin_store::StoreError;
 use serde::{Deserialize, Serialize};
 
 /// Why not.
@@ -8,7 +9,9 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "code", rename_all = "kebab-case")]
 pub enum Refusal {
     /// Nobody in memory has such a name.
-    #[error("nobody in memory is called {given:?}; `rejoin peers` lists everybody")]
+    #[error(
+        "nobody in memory is called {given:?}; `rejoin peers` lists everybody, and who is on the disk alone has to be named in full"
+    )]
     NoSuchPeer {
         /// What was given.
         given: String,
@@ -21,6 +24,17 @@ pub enum Refusal {
         /// The first few whom it fits.
         candidates: Vec<String>,
     },
+    /// Not all peers are in memory, and the others cannot be looked at.
+    #[error("the memory on the disk cannot be read: {why}")]
+    Store {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There are more peers in the store than can be looked through while somebody waits.
+    #[error(
+        "there are too many peers to look through while you wait; `rejoin peers --stream` goes through all"
+    )]
+    TooLong,
     /// This takes a running node.
     #[error("no node is running here; start one with `rejoin up`")]
     NotRunning,
@@ -67,6 +81,14 @@ pub struct Refused {
     /// The same in words.
     #[serde(default)]
     pub message: String,
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store {
+            why: error.to_string(),
+        }
+    }
 }
 
 impl From<Refusal> for Refused {

@@ -16,7 +16,7 @@ use etcetera::app_strategy::{AppStrategy, AppStrategyArgs, choose_native_strateg
 use libp2p::{Multiaddr, PeerId};
 use rejoin::Purpose;
 
-use crate::{demo, failure::Failure, folder::Folder, sealing::SealWish};
+use crate::{demo, failure::Failure, folder::Folder, limits::Limits, sealing::SealWish};
 
 pub use query::PeersArgs;
 pub use sources::SourceSettings;
@@ -220,6 +220,12 @@ pub struct UpArgs {
     /// Connections wanted
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
     target: u16,
+    /// Peers to remember of those met [default: as in the last run, at first 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    remember: Option<u32>,
+    /// Of these so many in memory, the rest on the disk alone [default: as in the last run, at first 100000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
+    hot: Option<u32>,
     /// Relay for others, who cannot be reached otherwise; takes a node that can be reached
     #[arg(long)]
     relay_server: bool,
@@ -257,6 +263,8 @@ pub struct NodeSettings {
     pub sources: SourceSettings,
     /// Connections wanted.
     pub target: usize,
+    /// How much is remembered.
+    pub limits: Limits,
     /// Relay for others.
     pub relay_server: bool,
     /// The router may be asked to let others in.
@@ -287,15 +295,25 @@ impl PlaceArgs {
 
 impl UpArgs {
     /// Fills in what is usual.
-    pub fn settle(self, place: Place) -> NodeSettings {
+    ///
+    /// # Errors
+    /// If what the last run kept for this cannot be read.
+    pub fn settle(self, place: Place) -> Result<NodeSettings, Failure> {
+        let kept = Limits::load(&place.folder)?;
+        let count = |chosen: Option<u32>, kept| chosen.map_or(kept, |count| count as usize);
+        let limits = Limits {
+            remember: count(self.remember, kept.remember),
+            hot: count(self.hot, kept.hot),
+        };
         let listen_chosen = !self.listen.is_empty();
         let listen = if listen_chosen {
             self.listen
         } else {
             everywhere()
         };
-        NodeSettings {
+        Ok(NodeSettings {
             place,
+            limits,
             sources: self.sources.settle(&listen),
             listen,
             listen_chosen,
@@ -304,7 +322,7 @@ impl UpArgs {
             relay_server: self.relay_server,
             upnp: !self.no_upnp,
             network: self.network,
-        }
+        })
     }
 }
 
@@ -432,7 +450,7 @@ mod tests {
         let Command::Up(args) = command else {
             panic!("another command");
         };
-        args.settle(place.settle().unwrap())
+        args.settle(place.settle().unwrap()).unwrap()
     }
 
     #[track_caller]

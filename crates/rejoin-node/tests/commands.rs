@@ -25,6 +25,7 @@ const STATUS: &[&str] = &[
     "outbound_reserved",
     "target",
     "proven",
+    "shelved",
     "hearsay",
     "dials",
     "outage_since",

@@ -9,19 +9,30 @@ mod pace;
 mod routes;
 
 use axum::Router;
+use rejoin::{PeerKey, query::Filter};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{answer::Answer, question::Question, refusal::Refusal};
 
-/// A question on its way to the node's loop.
+/// What is on its way to the node's loop.
 #[derive(Debug)]
-pub struct Ask {
-    pub question: Question,
-    pub reply: Reply,
+pub enum Ask {
+    /// A question.
+    Question { question: Question, reply: Reply },
+    /// The wish for everybody who fits, as lines.
+    Stream {
+        filter: Filter,
+        /// Behind this one.
+        after: Option<PeerKey>,
+        reply: oneshot::Sender<Result<Lines, Refusal>>,
+    },
 }
 
 /// Where an answer goes. Nobody may be there any more.
 pub type Reply = oneshot::Sender<Result<Answer, Refusal>>;
+
+/// Lines of JSON, some at a time.
+pub type Lines = mpsc::Receiver<String>;
 
 /// All there is to ask, behind the guard. A function, so a test can call it without a socket.
 pub fn app(asks: mpsc::Sender<Ask>, port: u16, token: &str) -> Router {

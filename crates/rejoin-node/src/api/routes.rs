@@ -1,10 +1,11 @@
 //! What there is to ask, path by path; docs/json.md describes it. Each request becomes one question
 //! to the node's loop.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{
         Path, Query as UrlQuery, State,
         rejection::{JsonRejection, QueryRejection},
@@ -13,7 +14,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use rejoin::{Purpose, query::Filter};
+use libp2p::futures::{StreamExt, stream};
+use rejoin::{PeerKey, Purpose, query::Filter};
 use serde::Deserialize;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -22,7 +24,6 @@ use tokio::{
 
 use super::Ask;
 use crate::{
-    answer::Answer,
     question::{Hearsay, Page, Query, Question, Target},
     refusal::{Refusal, Refused},
 };
@@ -31,7 +32,7 @@ use crate::{
 const ANSWER_WITHIN: Duration = Duration::from_secs(12);
 
 type Asks = mpsc::Sender<Ask>;
-type Body<T> = Result<Json<T>, JsonRejection>;
+type Read<T> = Result<Json<T>, JsonRejection>;
 
 #[derive(Deserialize)]
 struct To {
@@ -59,6 +60,13 @@ struct WhatFor {
     purpose: Option<Purpose>,
 }
 
+/// Where a stream begins.
+#[derive(Deserialize)]
+struct Begin {
+    /// Behind this peer, named in full.
+    after: Option<PeerKey>,
+}
+
 #[derive(Default, Deserialize)]
 struct PruneHow {
     #[serde(default)]
@@ -70,6 +78,7 @@ pub fn all(asks: Asks) -> Router {
     let v1 = Router::new()
         .route("/status", get(status))
         .route("/peers", get(peers))
+        .route("/peers/stream", get(stream))
         .route("/peers/{peer}", get(peer))
         .route("/peers/{peer}/why", get(why))
         .route("/timeline", get(timeline))
@@ -102,6 +111,34 @@ async fn peers(
     put(asks, query.map_err(|error| unreadable(error.body_text()))).await
 }
 
+/// Everybody who fits, a line each.
+async fn stream(
+    State(asks): State<Asks>,
+    filter: Result<UrlQuery<Filter>, QueryRejection>,
+    begin: Result<UrlQuery<Begin>, QueryRejection>,
+) -> Response {
+    let begin = filter.and_then(|UrlQuery(filter)| Ok((filter, begin?.0.after)));
+    let lines = match begin.map_err(|error| unreadable(error.body_text())) {
+        Ok((filter, after)) => {
+            let stream = |reply| Ask::Stream {
+                filter,
+                after,
+                reply,
+            };
+            ask(asks, stream).await
+        }
+        Err(refusal) => Err(refusal),
+    };
+    match lines {
+        Ok(mut lines) => {
+            let lines = stream::poll_fn(move |cx| lines.poll_recv(cx));
+            let lines = Body::from_stream(lines.map(Ok::<_, Infallible>));
+            ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response()
+        }
+        Err(refusal) => refuse(refusal).into_response(),
+    }
+}
+
 async fn peer(State(asks): State<Asks>, Path(peer): Path<String>) -> Response {
     put(asks, Ok(Question::Peer(peer))).await
 }
@@ -128,32 +165,32 @@ async fn prune_dry_run(State(asks): State<Asks>) -> Response {
     put(asks, Ok(Question::Prune { dry_run: true })).await
 }
 
-async fn prune(State(asks): State<Asks>, how: Body<PruneHow>) -> Response {
+async fn prune(State(asks): State<Asks>, how: Read<PruneHow>) -> Response {
     let question = read(how).map(|PruneHow { dry_run }| Question::Prune { dry_run });
     put(asks, question).await
 }
 
-async fn import(State(asks): State<Asks>, told: Body<Told>) -> Response {
+async fn import(State(asks): State<Asks>, told: Read<Told>) -> Response {
     let question = read(told).map(|Told { peers }| Question::Import(peers));
     put(asks, question).await
 }
 
-async fn connect(State(asks): State<Asks>, to: Body<To>) -> Response {
+async fn connect(State(asks): State<Asks>, to: Read<To>) -> Response {
     let question = read(to).map(|To { to }| Question::Connect(Target::read(&to)));
     put(asks, question).await
 }
 
-async fn forget(State(asks): State<Asks>, who: Body<Who>) -> Response {
+async fn forget(State(asks): State<Asks>, who: Read<Who>) -> Response {
     let question = read(who).map(|who| Question::Forget(who.peer));
     put(asks, question).await
 }
 
-async fn pin(State(asks): State<Asks>, who: Body<Who>) -> Response {
+async fn pin(State(asks): State<Asks>, who: Read<Who>) -> Response {
     let question = read(who).map(|Who { peer, undo, .. }| Question::Pin { peer, undo });
     put(asks, question).await
 }
 
-async fn block(State(asks): State<Asks>, who: Body<Who>) -> Response {
+async fn block(State(asks): State<Asks>, who: Read<Who>) -> Response {
     let question = read(who).and_then(|who| match who {
         Who {
             undo: true, peer, ..
@@ -176,7 +213,7 @@ async fn block(State(asks): State<Asks>, who: Body<Who>) -> Response {
 /// Has a question answered by the node's loop.
 async fn put(asks: Asks, question: Result<Question, Refusal>) -> Response {
     let answer = match question {
-        Ok(question) => ask(asks, question).await,
+        Ok(question) => ask(asks, |reply| Ask::Question { question, reply }).await,
         Err(refusal) => Err(refusal),
     };
     match answer {
@@ -185,17 +222,19 @@ async fn put(asks: Asks, question: Result<Question, Refusal>) -> Response {
     }
 }
 
-async fn ask(asks: Asks, question: Question) -> Result<Answer, Refusal> {
+async fn ask<T>(
+    asks: Asks,
+    ask: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Ask,
+) -> Result<T, Refusal> {
     let (reply, answer) = oneshot::channel();
-    let ask = Ask { question, reply };
-    asks.try_send(ask).map_err(|_| Refusal::Busy)?;
+    asks.try_send(ask(reply)).map_err(|_| Refusal::Busy)?;
     match time::timeout(ANSWER_WITHIN, answer).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
     }
 }
 
-fn read<T>(body: Body<T>) -> Result<T, Refusal> {
+fn read<T>(body: Read<T>) -> Result<T, Refusal> {
     match body {
         Ok(Json(body)) => Ok(body),
         Err(error) => Err(unreadable(error.body_text())),
@@ -213,7 +252,9 @@ pub fn refuse(refusal: Refusal) -> impl IntoResponse + use<> {
         Refusal::SeveralPeers { .. } => StatusCode::CONFLICT,
         Refusal::CannotConnect { .. } => StatusCode::BAD_GATEWAY,
         Refusal::Unreadable { .. } => StatusCode::BAD_REQUEST,
-        Refusal::Busy | Refusal::NotRunning => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Busy | Refusal::NotRunning | Refusal::Store { .. } | Refusal::TooLong => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Refusal::Forbidden => StatusCode::UNAUTHORIZED,
         Refusal::WrongHost | Refusal::WrongOrigin => StatusCode::FORBIDDEN,
         Refusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -24,6 +24,7 @@ use crate::{
     demo,
     failure::Failure,
     print,
+    question::Query,
     settings::{Command, CommandLine, PeersCommand},
 };
 
@@ -38,9 +39,12 @@ pub fn run(line: CommandLine) -> Result<ExitCode, Failure> {
         json,
     } = line;
     match command {
-        Command::Up(args) => up::run(args.settle(place.settle()?), json)?,
+        Command::Up(args) => up::run(args.settle(place.settle()?)?, json)?,
         Command::Demo(args) => return Ok(demo::run(args)),
         Command::Status => status::run(&place.settle()?, json)?,
+        Command::Peers { query, what: None } if query.stream => {
+            peers::stream(&place.settle()?, &Query::from(query).filter)?;
+        }
         Command::Peers { query, what: None } => peers::run(&place.settle()?, query.into(), json)?,
         Command::Peers {
             what: Some(PeersCommand::Publish(args)),

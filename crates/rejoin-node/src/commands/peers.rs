@@ -1,16 +1,17 @@
 //! `rejoin peers`: everybody in memory.
 
-use rejoin::Pool;
+use rejoin::{Pool, query::Filter};
 use rejoin_libp2p::now;
 
 use crate::{
     answer::{PeerRow, PeersAnswer},
     failure::Failure,
     naming::short,
-    node,
-    print::{DIM, ago, count, table},
+    node, offline,
+    print::{self, DIM, ago, count, table},
     question::{Query, Question},
     settings::Place,
+    stream,
 };
 
 pub fn run(place: &Place, query: Query, json: bool) -> Result<(), Failure> {
@@ -20,6 +21,23 @@ pub fn run(place: &Place, query: Query, json: bool) -> Result<(), Failure> {
     let now = now().as_millis();
     let worth = if chosen { "WORTH" } else { "SCORE" };
     node::show(answer, json, |answer| words(answer, filtered, worth, now))
+}
+
+/// Prints everybody in the store who fits, as they come.
+///
+/// # Errors
+/// If the store cannot be read, or the lines cannot be written.
+pub fn stream(place: &Place, filter: &Filter) -> Result<(), Failure> {
+    let mut opened = offline::store(place, now())?;
+    for notice in opened.notice {
+        print::aside(&notice.to_string());
+    }
+    let mut printed = Ok(true);
+    stream::lines(opened.store.as_mut(), filter, None, now(), |lines| {
+        printed = print::lines(&lines);
+        matches!(printed, Ok(true))
+    })?;
+    printed.map(drop)
 }
 
 fn words(answer: PeersAnswer, filtered: bool, worth: &'static str, now: u64) -> String {
@@ -42,7 +60,7 @@ fn words(answer: PeersAnswer, filtered: bool, worth: &'static str, now: u64) -> 
     let mut text = table(head, &[1, 3], peers.into_iter().map(|peer| row(peer, now)));
     if shown < total {
         let more = match next {
-            Some(last) => format!("; `--after {}` lists more", short(&last)),
+            Some(last) => format!("; `--after {}` lists more", name_in(total, last)),
             None => String::new(),
         };
         let all = count(total, "peer");
@@ -50,6 +68,17 @@ fn words(answer: PeersAnswer, filtered: bool, worth: &'static str, now: u64) -> 
     }
     text
 }
+
+/// A name by which a peer is found again: among many an end of it may be another's, and who is on the disk
+/// alone is found by the whole of it.
+fn name_in(total: usize, name: String) -> String {
+    match total {
+        0..=SHORT_AMONG => short(&name),
+        _ => name,
+    }
+}
+
+const SHORT_AMONG: usize = 10_000;
 
 fn row(peer: PeerRow, now: u64) -> [String; 7] {
     let state = state(&peer, now);

@@ -51,11 +51,18 @@ fn words(status: &StatusAnswer, now: u64) -> String {
     }
     line(
         "memory",
-        format!(
-            "{} met, {} by hearsay",
-            count(status.proven, "peer"),
-            status.hearsay
-        ),
+        match status.shelved {
+            0 => format!(
+                "{} met, {} by hearsay",
+                count(status.proven, "peer"),
+                status.hearsay
+            ),
+            shelved => format!(
+                "{} met, {shelved} of them on the disk alone; {} by hearsay",
+                count(status.proven + shelved, "peer"),
+                status.hearsay
+            ),
+        },
     );
     line("kept in", kept_in(status, now));
     if node.running {

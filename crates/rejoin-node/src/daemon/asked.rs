@@ -10,7 +10,7 @@ use rejoin_libp2p::now;
 use super::Daemon;
 use crate::{
     answer::{Answer, ConnectAnswer, DoctorAnswer, NodeFacts},
-    api::Reply,
+    api::{Ask, Reply},
     checkup::{self, Checkup, Disk, Memory, NodeState, Running},
     connects::Awaited,
     mind::{self, Mind},
@@ -20,12 +20,28 @@ use crate::{
 };
 
 impl Daemon {
-    pub(super) fn answer(&mut self, question: &Question, reply: Reply) {
+    pub(super) fn asked(&mut self, ask: Ask) {
+        match ask {
+            Ask::Question { question, reply } => self.answer(&question, reply),
+            Ask::Stream {
+                filter,
+                after,
+                reply,
+            } => {
+                let _ = reply.send(self.stream(filter, after)); // whoever asked may be gone
+            }
+        }
+    }
+
+    fn answer(&mut self, question: &Question, reply: Reply) {
         if let Question::Connect(target) = question {
             return self.connect(target, reply);
         }
         if let Question::Doctor = question {
             return self.see_doctor(reply);
+        }
+        if self.status().shelved > 0 && self.looks_in_store(question) {
+            return self.look_in_store(question, reply);
         }
         let answer = mind::answer(self, question, now());
         let _ = reply.send(answer); // whoever asked may be gone

@@ -29,6 +29,9 @@ pub struct PeersArgs {
     /// At most so many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// All of them as they come out of the store, a line of JSON each, however many there are
+    #[arg(long, conflicts_with_all = ["sort", "purpose", "after", "limit"])]
+    pub stream: bool,
 }
 
 #[derive(Args, Debug)]
