@@ -1,12 +1,15 @@
 //! Rejoin: the engine with its memory, and the SQLite store beneath it.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::mpsc, time::Duration};
 
 use rejoin_core::{
     Address, Changes, Config, Connected, ConnectionKind, Deed, Direction, Engine, Identified,
     Input, Output, PeerKey, Scope, Snapshot, Time, retention::Rule,
 };
-use rejoin_store::{Mode, PeerStore, SealKey, Sealing};
+use rejoin_store::{
+    Mode, PeerStore, SealKey, Sealing,
+    writer::{Report, Writer},
+};
 
 use super::System;
 use crate::peers::Peer;
@@ -27,9 +30,6 @@ const HELD: [u8; 32] = [0xff; 32];
 
 /// What a start reads before its first dial.
 const FIRST: usize = 200;
-
-/// What it reads at a time of what is left.
-const PAGE: usize = 1_000;
 
 impl Rejoin {
     pub fn open(folder: &Path) -> Self {
@@ -58,6 +58,7 @@ impl Rejoin {
             low_water: 1,
             retention: vec![Rule::ProvenCap(usize::MAX)],
             peers_max: usize::MAX,
+            hot_max: usize::MAX,
             sleeps_after: Duration::MAX, // the one it holds may be silent: it looks for no other
             ..Config::default()
         };
@@ -160,20 +161,22 @@ impl System for Rejoin {
         Some(())
     }
 
-    /// As a node does after a start, page by page.
+    /// As a node does after a start: a thread of its own reads the next page while one is taken in.
     fn load(&mut self) -> Option<()> {
-        let mut after = None;
-        loop {
-            let page = self
-                .store
-                .scan(after.as_ref(), PAGE)
-                .expect("a sound store");
-            let is_last = page.len() < PAGE;
-            after = page.last().map(|record| record.key.clone());
-            self.tell(Input::Loaded(page));
-            if is_last {
-                return Some(());
-            }
+        let nothing = rejoin_store::open("memory:", BEGIN).expect("memory").store;
+        let store = std::mem::replace(&mut self.store, nothing);
+        let (to, reports) = mpsc::channel();
+        let report = move |report| to.send(report).expect("whoever asked waits");
+        let known = self.engine.peers().map(|record| record.key.clone());
+        let writer = Writer::spawn(store, known.collect(), usize::MAX, report).expect("a thread");
+        let mut more = writer.load();
+        while more {
+            let Report::Loaded { peers, more: next } = reports.recv().expect("an answer") else {
+                continue;
+            };
+            more = next && writer.load();
+            self.tell(Input::Loaded(peers));
         }
+        Some(())
     }
 }

@@ -45,7 +45,7 @@ pub struct Evidence {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f32>,
     /// How our last connection reached it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub kind: ConnectionKind,
     /// How often it could not be reached since it last could.
     #[serde(default, skip_serializing_if = "is_default")]

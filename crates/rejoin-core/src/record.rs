@@ -69,13 +69,13 @@ pub struct PeerRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demoted: Option<Time>,
     /// What really happened between it and us.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub evidence: Evidence,
     /// What it is.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub role: Role,
     /// What the user, or we, decided about it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub control: Control,
     /// Fields a newer version wrote.
     #[serde(flatten)]

@@ -128,10 +128,15 @@ impl Records {
 
     /// Takes one in, in the place of the one with the same key if there is one.
     pub fn insert(&mut self, entry: Entry) {
-        self.remove(&entry.record.key);
-        self.ranking.push(UNRANKED);
-        let (at, _) = self.entries.insert_full(Held(Box::new(entry)));
-        self.changed(at, Marks::default());
+        let (at, before) = self.entries.replace_full(Held(Box::new(entry)));
+        let before = match before {
+            Some(Held(before)) => Marks::of(&before.record),
+            None => {
+                self.ranking.push(UNRANKED);
+                Marks::default()
+            }
+        };
+        self.changed(at, before);
     }
 
     /// Takes one out.

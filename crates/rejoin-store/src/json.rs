@@ -312,6 +312,14 @@ impl PeerStore for JsonStore {
         Ok(self.refresh()?.scan(after, limit))
     }
 
+    fn browse(
+        &mut self,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<PeerRecord>, Option<u64>), StoreError> {
+        Ok(self.refresh()?.browse(from, limit))
+    }
+
     fn count(&mut self) -> Result<usize, StoreError> {
         Ok(self.refresh()?.peers.len())
     }

@@ -81,6 +81,18 @@ pub trait PeerStore: fmt::Debug {
         limit: usize,
     ) -> Result<Vec<PeerRecord>, StoreError>;
 
+    /// Goes through all peers in the order in which they lie there, the fastest way through: at most `limit`
+    /// at a time, from 0 on and then from where the last page says, until one says `None`. Of a place
+    /// that changes meanwhile a few may be missed or come twice.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn browse(
+        &mut self,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<PeerRecord>, Option<u64>), StoreError>;
+
     /// How many peers there are; those whose record cannot be read are among them.
     ///
     /// # Errors

@@ -53,6 +53,14 @@ impl PeerStore for MemoryStore {
         Ok(self.shelf.scan(after, limit))
     }
 
+    fn browse(
+        &mut self,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<PeerRecord>, Option<u64>), StoreError> {
+        Ok(self.shelf.browse(from, limit))
+    }
+
     fn count(&mut self) -> Result<usize, StoreError> {
         Ok(self.shelf.peers.len())
     }

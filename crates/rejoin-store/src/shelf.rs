@@ -110,6 +110,21 @@ impl Shelf {
         first(backwards, limit)
     }
 
+    /// See [`PeerStore::browse`](crate::PeerStore::browse).
+    pub(crate) fn browse(&self, from: u64, limit: usize) -> (Vec<PeerRecord>, Option<u64>) {
+        let passed = usize::try_from(from).unwrap_or(usize::MAX);
+        let page: Vec<_> = self
+            .peers
+            .values()
+            .skip(passed)
+            .take(limit)
+            .cloned()
+            .collect();
+        let next = passed.saturating_add(page.len());
+        let more = next < self.peers.len();
+        (page, more.then_some(next as u64))
+    }
+
     fn of(&self, pool: Pool) -> impl Iterator<Item = (Ranked, &PeerRecord)> {
         let records = self.peers.values();
         let members = records.filter(move |record| record.pool() == pool);

@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
+use rejoin_core::{Changes, Counts, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
 use rusqlite::{Connection, Params, TransactionBehavior, params};
 
 use self::{last_good::LastGood, opening::is_damage, salvage::WAL};
@@ -343,6 +343,23 @@ impl PeerStore for SqliteStore {
         })
     }
 
+    fn browse(
+        &mut self,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<PeerRecord>, Option<u64>), StoreError> {
+        let from = i64::try_from(from).unwrap_or(i64::MAX);
+        let rows = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(|store| {
+            let mut page = Vec::new();
+            store.records(BROWSE, params![from, rows], limit, &mut page)?;
+            // What cannot be read is passed over, and no reason to stop.
+            let last: Option<i64> = (store.conn.prepare_cached(BROWSED)?)
+                .query_row(params![from, rows], |row| row.get(0))?;
+            Ok((page, last.and_then(|last| u64::try_from(last).ok())))
+        })
+    }
+
     fn count(&mut self) -> Result<usize, StoreError> {
         self.read(|store| {
             let count: i64 = store
@@ -420,6 +437,12 @@ fn commit(
     }
     for delta in &changes.peers {
         let key = &delta.record.key;
+        // Nothing of what was counted has been saved: most likely there is no such peer either.
+        let is_new = delta.unsaved == Counts::of(&delta.record.evidence);
+        if is_new && rows::put_new(&tx, seal, &merge(delta, None, now))? {
+            effect.wrote = true;
+            continue;
+        }
         let saved = rows::saved(&tx, seal, key)?;
         let known = saved.as_deref().and_then(|text| seal.record(text));
         let mut known = known.filter(|known| known.key == *key);
@@ -452,6 +475,11 @@ const PROVEN: &str =
 
 const HEARSAY: &str =
     "SELECT key, record FROM peers WHERE pool = 1 AND anchor = 0 ORDER BY rank DESC, key";
+
+const BROWSE: &str = "SELECT key, record FROM peers WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+const BROWSED: &str =
+    "SELECT max(id) FROM (SELECT id FROM peers WHERE id > ?1 ORDER BY id LIMIT ?2)";
 
 const RANKED: &str = "SELECT key, record FROM peers WHERE pool = ?1 ORDER BY rank DESC, key";
 

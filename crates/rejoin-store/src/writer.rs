@@ -163,17 +163,29 @@ struct Work<R> {
     report: R,
 }
 
-/// How far the memory has been loaded: first the proven, then the hearsay.
+/// How far the memory has been loaded.
 struct Loading {
-    pool: Pool,
-    after: Option<Ranked>,
     room: usize,
-    /// How many more of this pool there is room for.
-    left: usize,
     /// How many were read.
     read: usize,
     /// How many there were when it began.
-    all: Option<usize>,
+    all: usize,
+    way: Way,
+}
+
+/// Which way it is loaded.
+enum Way {
+    NotBegun,
+    /// Everybody, as they lie there: there is room for all.
+    All {
+        from: u64,
+    },
+    /// The best: first the proven, then the hearsay, for so many of whom there is room left.
+    Best {
+        pool: Pool,
+        after: Option<Ranked>,
+        left: usize,
+    },
 }
 
 /// Something to be read.
@@ -185,41 +197,68 @@ enum Wanted {
 impl Loading {
     fn new(room: usize) -> Self {
         Self {
-            pool: Pool::Proven,
-            after: None,
             room,
-            left: room,
             read: 0,
-            all: None,
+            all: 0,
+            way: Way::NotBegun,
         }
     }
 
     /// The next page, and whether there may be another one.
     fn next(&mut self, store: &mut dyn PeerStore) -> Result<(Vec<PeerRecord>, bool), StoreError> {
-        if self.all.is_none() {
-            self.all = Some(store.count()?);
-        }
-        let limit = self.left.min(PAGE);
-        let page = store.ranked(self.pool, self.after.as_ref(), limit)?;
+        let (page, next) = match &self.way {
+            Way::NotBegun => {
+                self.all = store.count()?;
+                self.way = match self.all <= self.room {
+                    true => Way::All { from: 0 },
+                    false => Way::best(Pool::Proven, self.room),
+                };
+                return self.next(store);
+            }
+            Way::All { from } => {
+                let (page, next) = store.browse(*from, PAGE)?;
+                (page, next.map(|from| Way::All { from }))
+            }
+            Way::Best { pool, after, left } => {
+                let limit = PAGE.min(*left);
+                let page = store.ranked(*pool, after.as_ref(), limit)?;
+                let left = left - page.len();
+                let next = match pool {
+                    pool if page.len() == limit && left > 0 => Some(Way::Best {
+                        pool: *pool,
+                        after: page.last().map(Ranked::of),
+                        left,
+                    }),
+                    Pool::Proven => Some(Way::best(Pool::Hearsay, self.room)),
+                    Pool::Hearsay => None,
+                };
+                (page, next)
+            }
+        };
         self.read += page.len();
-        self.left -= page.len();
-        self.after = page.last().map(Ranked::of);
-        if page.len() == limit && self.left > 0 {
-            return Ok((page, true));
+        let more = next.is_some();
+        if let Some(next) = next {
+            self.way = next;
         }
-        if self.pool == Pool::Hearsay {
-            return Ok((page, false));
-        }
-        (self.pool, self.after, self.left) = (Pool::Hearsay, None, self.room);
-        match page.is_empty() {
+        match page.is_empty() && more {
             true => self.next(store),
-            false => Ok((page, true)),
+            false => Ok((page, more)),
         }
     }
 
     /// How many are left in the store once all there is room for are loaded.
     fn shelved(&self) -> usize {
-        self.all.unwrap_or_default().saturating_sub(self.read)
+        self.all.saturating_sub(self.read)
+    }
+}
+
+impl Way {
+    fn best(pool: Pool, room: usize) -> Self {
+        Self::Best {
+            pool,
+            after: None,
+            left: room,
+        }
     }
 }
 
@@ -322,7 +361,7 @@ mod tests {
     #[test]
     fn the_rest_of_the_memory_comes_page_by_page_as_far_as_there_is_room() {
         for (proven, heard, room, (pages, loaded, shelved)) in [
-            (PAGE + 3, 2, 5_000, (3, PAGE + 5, 0)),
+            (PAGE + 3, 2, 5_000, (2, PAGE + 5, 0)),
             (PAGE + 3, 2, PAGE, (2, PAGE + 2, 3)),
             (0, 5, 3, (1, 3, 2)),
             (0, 0, 5, (1, 0, 0)),

@@ -31,6 +31,7 @@ every_store![
     unknown_fields_are_handed_back,
     a_scan_goes_through_every_peer_in_order_of_keys,
     the_best_are_anchors_then_proven_then_hearsay_by_rank,
+    whoever_browses_meets_everybody_once,
     a_pool_comes_page_by_page_in_order_of_rank_and_its_worst_backwards,
     counts_add_up_instead_of_overwriting,
     the_forgotten_are_gone,
@@ -195,6 +196,27 @@ fn the_best_are_anchors_then_proven_then_hearsay_by_rank(shelf: &Shelf) {
     for k in [0, 2, 3, 5, 20, 25, 30, 99] {
         let expected = &records[..k.min(30)];
         assert_eq!(store.best(k).unwrap(), expected, "the best {k}");
+    }
+}
+
+fn whoever_browses_meets_everybody_once(shelf: &Shelf) {
+    let mut store = shelf.open();
+    assert_eq!(store.browse(0, 5).unwrap(), (Vec::new(), None));
+    store.commit(&saving((0..30).map(peer)), NOW).unwrap();
+    store.commit(&forgetting([key(3), key(17)]), NOW).unwrap();
+    store.commit(&saving((30..33).map(peer)), NOW).unwrap();
+    store = shelf.reopen(store);
+    let everybody: BTreeSet<_> = all(&mut *store).into_iter().map(|it| it.key).collect();
+    for limit in [1, 7, 31, 99] {
+        let (mut met, mut from) = (Vec::new(), Some(0));
+        while let Some(begin) = from {
+            let (page, next) = store.browse(begin, limit).unwrap();
+            assert!(page.len() <= limit);
+            met.extend(page.into_iter().map(|it| it.key));
+            from = next;
+        }
+        assert_eq!(met.len(), 31, "{limit} at a time");
+        assert_eq!(met.into_iter().collect::<BTreeSet<_>>(), everybody);
     }
 }
 

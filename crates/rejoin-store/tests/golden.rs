@@ -56,6 +56,36 @@ fn every_released_version_is_read_whole() {
 }
 
 #[test]
+fn people_find_names_and_times_in_a_database_of_any_version_unless_it_is_sealed() {
+    for (sample, expected) in [
+        ("v1.db", Some((ALICE.to_owned(), 1_719_999_000_000))),
+        ("v2.db", Some((ALICE.to_owned(), 1_719_999_000_000))),
+        ("v3.db", Some((ALICE.to_owned(), 1_719_999_000_000))),
+        ("v3-sealed.db", None),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("peers");
+        fs::copy(testdata().join(sample), &path).unwrap();
+        let url = url(sample, &path);
+        match sample.contains("sealed") {
+            true => rejoin_store::open_sealed(&url, &sealing(), NOW).map(drop),
+            false => rejoin_store::open(&url, NOW).map(drop),
+        }
+        .unwrap();
+        let conn = rusqlite::Connection::open(&path).unwrap();
+        let told: Vec<(Option<String>, Option<i64>)> = conn
+            .prepare("SELECT name, last_seen FROM people WHERE pool = 0")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let (name, seen) = expected.unzip();
+        assert_eq!(told, [(name, seen)], "{sample}");
+    }
+}
+
+#[test]
 fn both_samples_of_a_version_say_the_same() {
     let read = |sample: &str| {
         let folder = tempfile::tempdir().unwrap();
@@ -66,6 +96,7 @@ fn both_samples_of_a_version_say_the_same() {
     };
     assert_eq!(read("v1.json"), read("v1.db"));
     assert_eq!(read("v2.json"), read("v2.db"));
+    assert_eq!(read("v2.json"), read("v3.db"));
 }
 
 /// Run by hand, once per release that changes a version; see `docs/formats.md`.
@@ -75,40 +106,37 @@ fn make_the_samples() {
     let folder = tempfile::tempdir().unwrap();
     let place = |sample: &str| folder.path().join(sample);
 
-    // Any change has the file written anew, with the fields we do not know.
-    fs::copy(testdata().join("v1.json"), place("v2.json")).unwrap();
+    fs::copy(testdata().join("v2.json"), place("v2.json")).unwrap();
     let mut from = open(&url("v2.json", &place("v2.json"))).store;
-    from.commit(&saving([peer(1)]), NOW).unwrap();
-    from.commit(&forgetting([key(1)]), NOW).unwrap();
-
     let mut changes = saving(all(&mut *from));
     let memory = from.memory().unwrap();
     changes.memory = memory.map(|memory| rejoin_core::MemoryDelta {
         unsaved_survival: memory.survival,
         memory,
     });
-    let mut to = open(&url("v2.db", &place("v2.db"))).store;
+    let mut to = open(&url("v3.db", &place("v3.db"))).store;
     to.commit(&changes, NOW).unwrap();
     to.close().unwrap();
 
-    for (plain, sealed) in [("v2.json", "v2-sealed.json"), ("v2.db", "v2-sealed.db")] {
-        fs::copy(place(plain), place(sealed)).unwrap();
-        let url = url(sealed, &place(sealed));
-        let opened = rejoin_store::open_sealed(&url, &sealing(), NOW).unwrap();
-        opened.store.close().unwrap();
-        for sample in [plain, sealed] {
-            fs::copy(place(sample), testdata().join(sample)).unwrap();
-        }
+    let (plain, sealed) = ("v3.db", "v3-sealed.db");
+    fs::copy(place(plain), place(sealed)).unwrap();
+    let url = url(sealed, &place(sealed));
+    let opened = rejoin_store::open_sealed(&url, &sealing(), NOW).unwrap();
+    opened.store.close().unwrap();
+    for sample in [plain, sealed] {
+        fs::copy(place(sample), testdata().join(sample)).unwrap();
     }
 }
 
-const SAMPLES: [&str; 6] = [
+const SAMPLES: [&str; 8] = [
     "v1.json",
     "v1.db",
     "v2.json",
     "v2.db",
     "v2-sealed.json",
     "v2-sealed.db",
+    "v3.db",
+    "v3-sealed.db",
 ];
 
 /// What the sealed samples are sealed with.

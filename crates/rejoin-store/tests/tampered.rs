@@ -88,7 +88,7 @@ fn where_everything_is_sealed_a_record_in_the_open_is_not_believed() {
     let conn = rusqlite::Connection::open(place.path()).unwrap();
     let eve = serde_json::to_string(&peer(66)).unwrap();
     conn.execute(
-        "INSERT INTO peers (key, name, pool, anchor, rank, record) VALUES (?1, 'eve', 0, 1, 9e9, ?2)",
+        "INSERT INTO peers (key, pool, anchor, rank, record) VALUES (?1, 0, 1, 9e9, ?2)",
         rusqlite::params![key(66).as_bytes(), eve],
     )
     .unwrap();

@@ -113,9 +113,12 @@ const LOOKS: usize = 3;
 /// Looks at a file that is there; brings an older database to the newest version.
 fn examine(path: &Path) -> Result<Found, StoreError> {
     let look = || -> rusqlite::Result<Result<Found, u32>> {
-        let mut conn = schema::connect(path)?;
+        let mut conn = schema::look_at(path)?;
         match schema::state(&conn, schema::MIGRATIONS.len())? {
-            State::Newer(version) => return Ok(Err(version)),
+            State::Newer(version) => {
+                schema::call_sound(&conn)?;
+                return Ok(Err(version));
+            }
             State::Foreign if schema::fits(&conn).is_ok() => {
                 let why = "its application id is not ours".into();
                 return Ok(Ok(Found::Damaged { why }));

@@ -1,10 +1,10 @@
-//! Records to rows and back. The record's text is the truth; the other columns are read off it, for
-//! indexes and for people.
+//! Records to rows and back. The record's text is the truth; the other columns are read off it, for the
+//! indexes.
 
 use rejoin_core::{Memory, PeerKey, PeerRecord, Pool, score};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use crate::seal::{Mode, Seal, header::Header};
+use crate::seal::{Seal, header::Header};
 
 /// The record in a row of `key, record`, if it reads and belongs to that key.
 pub(super) fn record(row: &Row<'_>, seal: &Seal) -> Option<PeerRecord> {
@@ -37,22 +37,51 @@ pub(super) fn put(
         return Ok(false);
     }
     // Not REPLACE: that would move the row, and touch every index even if only the record differs.
-    conn.prepare_cached(
-        "INSERT INTO peers (key, name, pool, anchor, rank, last_seen, record)
-         VALUES (:key, :name, :pool, :anchor, :rank, :last_seen, :record)
-         ON CONFLICT (key) DO UPDATE SET name = :name, pool = :pool, anchor = :anchor,
-             rank = :rank, last_seen = :last_seen, record = :record",
-    )?
-    .execute(named_params! {
+    write(
+        conn,
+        "INSERT INTO peers (key, pool, anchor, rank, record)
+         VALUES (:key, :pool, :anchor, :rank, :record)
+         ON CONFLICT (key) DO UPDATE SET pool = :pool, anchor = :anchor, rank = :rank,
+             record = :record",
+        seal,
+        record,
+        &text,
+    )?;
+    Ok(true)
+}
+
+/// Writes one peer if there is none of its key; says whether that was so.
+pub(super) fn put_new(
+    conn: &Connection,
+    seal: &Seal,
+    record: &PeerRecord,
+) -> rusqlite::Result<bool> {
+    let text = seal.record_text(record, None).map_err(no_chance)?;
+    let written = write(
+        conn,
+        "INSERT INTO peers (key, pool, anchor, rank, record)
+         VALUES (:key, :pool, :anchor, :rank, :record) ON CONFLICT (key) DO NOTHING",
+        seal,
+        record,
+        &text,
+    )?;
+    Ok(written > 0)
+}
+
+fn write(
+    conn: &Connection,
+    sql: &str,
+    seal: &Seal,
+    record: &PeerRecord,
+    text: &str,
+) -> rusqlite::Result<usize> {
+    conn.prepare_cached(sql)?.execute(named_params! {
         ":key": seal.row_key(&record.key),
-        ":name": name(seal, record),
         ":pool": number_of(record.pool()),
         ":anchor": record.control.anchor,
         ":rank": finite(score::rank(record)),
-        ":last_seen": last_seen(seal, record),
         ":record": text,
-    })?;
-    Ok(true)
+    })
 }
 
 /// How the pools are written.
@@ -70,35 +99,13 @@ pub(super) fn reseal(
     id: i64,
     record: &PeerRecord,
 ) -> rusqlite::Result<()> {
-    conn.prepare_cached(
-        "UPDATE peers SET key = :key, name = :name, last_seen = :last_seen, record = :record
-         WHERE id = :id",
-    )?
-    .execute(named_params! {
-        ":key": seal.row_key(&record.key),
-        ":name": name(seal, record),
-        ":last_seen": last_seen(seal, record),
-        ":record": seal.record_text(record, None).map_err(no_chance)?,
-        ":id": id,
-    })?;
+    conn.prepare_cached("UPDATE peers SET key = :key, record = :record WHERE id = :id")?
+        .execute(named_params! {
+            ":key": seal.row_key(&record.key),
+            ":record": seal.record_text(record, None).map_err(no_chance)?,
+            ":id": id,
+        })?;
     Ok(())
-}
-
-fn name(seal: &Seal, record: &PeerRecord) -> String {
-    match seal.mode() {
-        Mode::Off | Mode::Secrets => record.key.to_string(),
-        Mode::All => String::new(),
-    }
-}
-
-fn last_seen(seal: &Seal, record: &PeerRecord) -> Option<i64> {
-    match seal.mode() {
-        Mode::Off | Mode::Secrets => {
-            let at = record.last_seen?.as_millis();
-            Some(i64::try_from(at).unwrap_or(i64::MAX))
-        }
-        Mode::All => None,
-    }
 }
 
 /// Removes one peer; says whether it was there.

@@ -1,7 +1,9 @@
 //! The shape of the database and how older ones are brought to it. The shape itself is in
 //! `migrations/`, one file per version, each column with its meaning.
 
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
+use rusqlite::{
+    Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, config::DbConfig, ffi,
+};
 
 use crate::lock::WAIT_MAX;
 
@@ -13,6 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x526a_6e01;
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/1.sql"),
     include_str!("../../migrations/2.sql"),
+    include_str!("../../migrations/3.sql"),
 ];
 
 /// What is wrong with a database, if anything.
@@ -46,8 +49,23 @@ pub(super) fn connect(path: &std::path::Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
+/// As [`connect`], but leaves the log as it is when it closes, unless it is [called sound](call_sound) before:
+/// of a damaged database it is evidence.
+pub(super) fn look_at(path: &std::path::Path) -> rusqlite::Result<Connection> {
+    let conn = connect(path)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(conn)
+}
+
+/// Has the log written back and removed when a connection closes, as usual.
+pub(super) fn call_sound(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(())
+}
+
 /// Settings for daily use; the database is known to be ours.
 pub(super) fn settle(conn: &Connection) -> rusqlite::Result<()> {
+    call_sound(conn)?;
     // Readers and a writer side by side. Where a file system cannot do that, SQLite stays with its
     // rollback journal, which is as safe.
     conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
@@ -143,7 +161,7 @@ fn failed_read(answer: &str) -> Option<i32> {
 
 /// Whether the tables have our columns.
 pub(super) fn fits(conn: &Connection) -> rusqlite::Result<()> {
-    conn.prepare("SELECT id, key, name, pool, anchor, rank, last_seen, record FROM peers")?;
+    conn.prepare("SELECT id, key, pool, anchor, rank, record FROM peers")?;
     conn.prepare("SELECT id, json FROM memory").map(drop)
 }
 

@@ -70,17 +70,15 @@ enum Told {
 }
 
 fn told(path: &Path) -> rusqlite::Result<Told> {
-    let conn = schema::connect(path)?;
-    if let Some(header) = header(&conn)? {
-        return Ok(Told::Seal(header));
-    }
-    // Without peers it is none of ours, and says nothing of what lay there before.
-    Ok(
-        match schema::has_table(&conn, "peers")? && !holds_sealed(&conn)? {
-            true => Told::NoSeal,
-            false => Told::Unclear,
-        },
-    )
+    let conn = schema::look_at(path)?;
+    let told = match header(&conn)? {
+        Some(header) => Told::Seal(header),
+        // Without peers it is none of ours, and says nothing of what lay there before.
+        None if schema::has_table(&conn, "peers")? && !holds_sealed(&conn)? => Told::NoSeal,
+        None => Told::Unclear,
+    };
+    schema::call_sound(&conn)?;
+    Ok(told)
 }
 
 /// What is wrong with the seal of a database, if anything.
