@@ -25,7 +25,7 @@ use course::{Loaded, Row};
 use lexopt::{Arg, Parser, ValueExt};
 use limits::Limits;
 use serde::{Serialize, de::DeserializeOwned};
-use systems::{KINDS, Kind, Place};
+use systems::{KINDS, Kind, MOST, Place};
 
 const USAGE: &str = "\
 usage: rejoin-bench [--json] [--max-n N] [--runs N] [--only SYSTEM] [--plot FILE]
@@ -38,7 +38,7 @@ usage: rejoin-bench [--json] [--max-n N] [--runs N] [--only SYSTEM] [--plot FILE
 ";
 
 /// How many peers.
-const SIZES: [usize; 4] = [100, 10_000, 100_000, 1_000_000];
+const SIZES: [usize; 5] = [100, 10_000, 100_000, 1_000_000, 10_000_000];
 
 struct Wish {
     json: bool,
@@ -116,12 +116,13 @@ fn measure(wish: &Wish) -> String {
                 if n <= kind.most {
                     eprintln!("{n} peers, {}, run {run}", kind.name);
                     rows.push(self::run(kind, n));
-                } else {
+                } else if n <= MOST {
                     rows.push(Row::blank(kind.name, n));
                 }
             }
         }
-        rows.extend(runs.iter().map(|runs| Row::median(runs)));
+        let measured = runs.iter().filter(|runs| !runs.is_empty());
+        rows.extend(measured.map(|runs| Row::median(runs)));
     }
     if let Some(path) = &wish.plot {
         let svg = plot::growth(&rows).expect("room for it");

@@ -71,12 +71,22 @@ pub enum Place {
 }
 
 /// All of them, ours first.
-pub const KINDS: [Kind; 11] = [
+pub const KINDS: [Kind; 12] = [
     Kind::here("rejoin", |folder, _| Box::new(rejoin::Rejoin::open(folder))),
     Kind {
         note: Some("everything is sealed: names, addresses and what is known of them"),
         ..Kind::here("rejoin-sealed", |folder, _| {
             Box::new(rejoin::Rejoin::open_sealed(folder))
+        })
+    },
+    Kind {
+        most: usize::MAX,
+        note: Some(
+            "it holds the best 100,000 in memory and the rest on the disk alone, so it saves while it \
+             takes in, and an update of somebody on the disk is a meeting; all it loads is those it holds",
+        ),
+        ..Kind::here("rejoin-hot", |folder, _| {
+            Box::new(rejoin::Rejoin::open_hot(folder))
         })
     },
     Kind::here("libp2p-peer-store", |_, n| {
@@ -115,12 +125,15 @@ pub const KINDS: [Kind; 11] = [
     Kind::here("serde_json", |folder, _| Box::new(json::Map::open(folder))),
 ];
 
+/// With more peers than that only who does not hold all of them is measured.
+pub const MOST: usize = 1_000_000;
+
 impl Kind {
     const fn named(name: &'static str) -> Self {
         Self {
             name,
             place: Place::Node,
-            most: usize::MAX,
+            most: MOST,
             note: None,
         }
     }

@@ -20,6 +20,10 @@ pub struct Rejoin {
     now: Time,
     /// Handed out and not saved yet; the engine waits for the answer before it hands out more.
     commit: Option<Changes>,
+    /// Peers it holds in memory; the others are in the store alone.
+    hot: usize,
+    /// Peers taken in since the last save.
+    unsaved: usize,
 }
 
 /// Some day in 2026.
@@ -28,13 +32,23 @@ const BEGIN: Time = Time::from_millis(1_790_000_000_000);
 /// The only peer it is connected with.
 const HELD: [u8; 32] = [0xff; 32];
 
+/// How many it holds in memory if it does not hold all.
+const HOT: usize = 100_000;
+
+/// Who holds no more than that saves whenever it has taken in so many.
+const SAVED_AT_ONCE: usize = 50_000;
+
 /// What a start reads before its first dial.
 const FIRST: usize = 200;
 
 impl Rejoin {
     pub fn open(folder: &Path) -> Self {
-        let opened = rejoin_store::open(&url(folder), BEGIN);
-        Self::over(opened.expect("a store").store)
+        Self::over(plain(folder), usize::MAX)
+    }
+
+    /// With no more than [`HOT`] in memory.
+    pub fn open_hot(folder: &Path) -> Self {
+        Self::over(plain(folder), HOT)
     }
 
     /// With everything sealed by a key that the program holds, so that none has to be made of words.
@@ -44,10 +58,10 @@ impl Rejoin {
             key: SealKey::raw([7; 32]),
         };
         let opened = rejoin_store::open_sealed(&url(folder), &sealing, BEGIN);
-        Self::over(opened.expect("a store").store)
+        Self::over(opened.expect("a store").store, usize::MAX)
     }
 
-    fn over(mut store: Box<dyn PeerStore + Send>) -> Self {
+    fn over(mut store: Box<dyn PeerStore + Send>, hot: usize) -> Self {
         let snapshot = Snapshot {
             memory: store.memory().expect("a sound store"),
             peers: store.best(FIRST).expect("a sound store"),
@@ -58,7 +72,7 @@ impl Rejoin {
             low_water: 1,
             retention: vec![Rule::ProvenCap(usize::MAX)],
             peers_max: usize::MAX,
-            hot_max: usize::MAX,
+            hot_max: hot,
             sleeps_after: Duration::MAX, // the one it holds may be silent: it looks for no other
             ..Config::default()
         };
@@ -67,6 +81,8 @@ impl Rejoin {
             store,
             now: BEGIN,
             commit: None,
+            hot,
+            unsaved: 0,
         };
         rejoin.meet(
             &key(&HELD),
@@ -78,10 +94,19 @@ impl Rejoin {
     fn tell(&mut self, input: Input) {
         self.engine.handle_input(self.now, input);
         while let Some(output) = self.engine.poll_output() {
-            if let Output::Commit(changes) = output {
-                self.commit = Some(changes);
+            match output {
+                Output::Commit(changes) => self.commit = Some(changes),
+                Output::Recall(whom) => {
+                    let found = self.store.recall(&whom).expect("a sound store");
+                    self.engine.handle_input(self.now, Input::Recalled(found));
+                }
+                _ => {}
             }
         }
+    }
+
+    fn holds_all(&self) -> bool {
+        self.hot == usize::MAX
     }
 
     /// Until a commit is due again.
@@ -104,6 +129,11 @@ impl Rejoin {
     fn part(&mut self, peer: PeerKey) {
         self.tell(Input::Disconnected { peer });
     }
+}
+
+fn plain(folder: &Path) -> Box<dyn PeerStore + Send> {
+    let opened = rejoin_store::open(&url(folder), BEGIN);
+    opened.expect("a store").store
 }
 
 fn url(folder: &Path) -> String {
@@ -131,17 +161,28 @@ impl System for Rejoin {
             }));
             self.part(key);
         }
-        Some(())
+        self.unsaved += peers.len();
+        match self.holds_all() || self.unsaved < SAVED_AT_ONCE {
+            true => Some(()),
+            false => self.save(), // who is not saved cannot be let go
+        }
     }
 
     /// A dial would be a meeting and a parting; what others count for it is one piece of evidence.
     fn update(&mut self, peer: &Peer) -> Option<()> {
+        let key = key(&peer.id);
+        if self.engine.peer(&key).is_none() {
+            let [address, _] = peer.addresses.map(Address::from);
+            self.meet(&key, address);
+            self.part(key);
+            return Some(());
+        }
         let good = Deed::TransferOk {
             bytes_in: 1,
             bytes_out: 1,
         };
         self.tell(Input::Judged {
-            peer: key(&peer.id),
+            peer: key,
             deed: good,
         });
         Some(())
@@ -152,6 +193,7 @@ impl System for Rejoin {
     }
 
     fn save(&mut self) -> Option<()> {
+        self.unsaved = 0;
         self.wait();
         while let Some(changes) = self.commit.take() {
             self.store.commit(&changes, self.now).expect("room");
@@ -168,7 +210,7 @@ impl System for Rejoin {
         let (to, reports) = mpsc::channel();
         let report = move |report| to.send(report).expect("whoever asked waits");
         let known = self.engine.peers().map(|record| record.key.clone());
-        let writer = Writer::spawn(store, known.collect(), usize::MAX, report).expect("a thread");
+        let writer = Writer::spawn(store, known.collect(), self.hot, report).expect("a thread");
         let mut more = writer.load();
         while more {
             let Report::Loaded { peers, more: next } = reports.recv().expect("an answer") else {

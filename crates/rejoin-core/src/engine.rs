@@ -244,7 +244,7 @@ impl Engine {
             Input::Command(command) => self.command(now, command),
             Input::Loaded(peers) => self.load(now, peers, 0),
             Input::Shelved(count) => self.shelved(count),
-            Input::Recalled(peers) => self.recalled(now, peers),
+            Input::Recalled(found) => self.recalled(now, found),
             Input::Committed { ok } => self.book.end_commit(now, ok),
             Input::Shutdown => self.shutdown(now),
         }

@@ -8,7 +8,6 @@ use crate::{
     config::Config,
     key::PeerKey,
     output::{Ranked, Recall},
-    record::PeerRecord,
 };
 
 /// What is in the store and not in memory, as far as we know.
@@ -90,21 +89,15 @@ impl Hot {
         Some(recall)
     }
 
-    /// The store has answered; with so many proven in memory before. Returns what it was asked for.
-    pub fn answered(
-        &mut self,
-        records: &[PeerRecord],
-        proven: usize,
-        config: &Config,
-    ) -> Option<Recall> {
+    /// The store has answered, and goes on there if it was asked for the best; with them memory is `full`,
+    /// or not. Returns what it was asked for.
+    pub fn answered(&mut self, next: Option<Ranked>, full: bool) -> Option<Recall> {
         let asked = self.asked.take();
-        if let Some(Recall::Best { count, .. }) = &asked {
-            let full = proven + records.len() >= config.hot_max;
-            let last = records.last().filter(|_| !full);
-            self.refill = last.map(|last| Some(Ranked::of(last)));
-            if records.len() < *count && !full {
-                (self.refill, self.shelved) = (None, 0); // that was everybody
+        if let Some(Recall::Best { .. }) = &asked {
+            if next.is_none() && !full {
+                self.shelved = 0; // that was everybody
             }
+            self.refill = next.filter(|_| !full).map(Some);
         }
         asked
     }

@@ -8,7 +8,7 @@ use crate::{
     evidence::{ConnectionKind, Severity},
     key::PeerKey,
     notes::Note,
-    output::{AskId, DialId},
+    output::{AskId, DialId, Recalled},
     reach::{LocalNetwork, Scope},
     record::PeerRecord,
     signed::SignedPeer,
@@ -157,7 +157,7 @@ pub enum Input {
     Shelved(usize),
     /// What the last [`Recall`](crate::Output::Recall) asked for, as far as it is there. In one order
     /// with the answers to commits, as [`Loaded`](Self::Loaded).
-    Recalled(Vec<PeerRecord>),
+    Recalled(Recalled),
     /// What became of the last [`Commit`](crate::Output::Commit).
     Committed {
         /// Whether it is on the disk. If not, it will be handed out again.

@@ -74,8 +74,8 @@ pub use memory::{Memory, MemoryDelta};
 pub use netgroup::Netgroup;
 pub use notes::{Note, NoteError, Notes};
 pub use output::{
-    AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Ranked, Recall, Reserve, Rumour,
-    Timeout,
+    AskId, Dial, DialId, DisconnectReason, Event, Lane, Output, Ranked, Recall, Recalled, Reserve,
+    Rumour, Timeout,
 };
 pub use reach::{LocalNetwork, Scope};
 pub use record::{AddressRecord, Ban, PeerRecord, Pool};

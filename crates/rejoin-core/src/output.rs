@@ -92,6 +92,22 @@ pub enum Recall {
     Worst(usize),
 }
 
+/// Peers out of the store.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recalled {
+    /// Who was found.
+    pub peers: Vec<PeerRecord>,
+    /// Where those by rank go on, by the ranks that the store has; `None` if that was all.
+    pub next: Option<Ranked>,
+}
+
+impl From<Vec<PeerRecord>> for Recalled {
+    fn from(peers: Vec<PeerRecord>) -> Self {
+        let next = None;
+        Self { peers, next }
+    }
+}
+
 /// A place in the order of rank: the highest first, equals in order of key.
 #[derive(Clone, Debug)]
 pub struct Ranked {

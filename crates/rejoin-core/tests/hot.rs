@@ -5,7 +5,7 @@ mod common;
 
 use common::{HOUR, MINUTE, Node, SECOND, START, key, met};
 use rejoin_core::{
-    Changes, Command, Config, Event, Input, Output, PeerRecord, Ranked, Recall, Snapshot,
+    Changes, Command, Config, Event, Input, Output, PeerRecord, Ranked, Recall, Recalled, Snapshot,
     decay::Decayed, retention::Rule,
 };
 
@@ -70,7 +70,7 @@ fn a_peer_in_the_store_alone_is_recalled_when_it_comes_and_keeps_its_history() {
     assert_eq!(known.first_seen, node.now, "as if it were new");
 
     let shelved = node.engine.status(node.now).shelved;
-    node.tell(Input::Recalled(vec![stranger.clone()]));
+    node.tell(Input::Recalled(vec![stranger.clone()].into()));
     let known = node.engine.peer(&stranger.key).expect("connected");
     assert_eq!(known.first_seen, stranger.first_seen);
     assert_eq!(known.evidence.dials_ok, stranger.evidence.dials_ok);
@@ -87,7 +87,7 @@ fn a_blocked_peer_in_the_store_alone_is_sent_away_as_soon_as_it_is_recalled() {
     stranger.control.decided = node.now;
     let name = stranger.key.to_string();
     node.come(&name);
-    node.tell(Input::Recalled(vec![stranger]));
+    node.tell(Input::Recalled(vec![stranger].into()));
     let away =
         |output: &Output| matches!(output, Output::Disconnect { peer, .. } if *peer == key(&name));
     assert!(node.others.iter().any(away));
@@ -118,7 +118,7 @@ fn one_recall_is_under_way_at_a_time() {
         node.come(&format!("stranger{n}"));
     }
     assert_eq!(recalls(&node).len(), 1);
-    node.tell(Input::Recalled(Vec::new()));
+    node.tell(Input::Recalled(Recalled::default()));
     let four = (1..5).map(|n| key(&format!("stranger{n}"))).collect();
     assert_eq!(recalls(&node)[1..], [Recall::Peers(four)]);
 }
@@ -139,7 +139,7 @@ fn memory_with_room_again_is_filled_up_from_the_store() {
     let left: Vec<_> = in_order(100)
         .filter(|it| !best[..10].contains(&it.key))
         .collect();
-    node.tell(Input::Recalled(left));
+    node.tell(Input::Recalled(left.into()));
     let status = node.engine.status(node.now);
     assert!(
         status.proven >= ROOM - ROOM / 16 && status.proven <= ROOM,
@@ -155,7 +155,7 @@ fn a_store_that_has_nobody_left_is_not_asked_again() {
     let mut node = node_of(5);
     node.tell(Input::Shelved(3)); // counted, and gone since
     assert_eq!(recalls(&node).len(), 1);
-    node.tell(Input::Recalled(Vec::new()));
+    node.tell(Input::Recalled(Recalled::default()));
     node.pass(10 * MINUTE);
     assert_eq!(recalls(&node).len(), 1);
     assert_eq!(node.engine.status(node.now).shelved, 0);
@@ -170,7 +170,7 @@ fn of_more_than_are_to_be_remembered_the_worst_in_the_store_are_forgotten() {
     worst.reverse();
     worst.truncate(20);
     worst[3].control.pinned = true;
-    node.tell(Input::Recalled(worst.clone()));
+    node.tell(Input::Recalled(worst.clone().into()));
     let Some(Event::Pruned(report)) = node.events.last() else {
         panic!("nobody forgotten");
     };
@@ -196,7 +196,7 @@ fn a_flood_of_visitors_leaves_memory_bounded() {
         if n % 50 == 0 {
             node.pass(6 * SECOND);
             if let Some(Recall::Peers(_)) = recalls(&node).last() {
-                node.tell(Input::Recalled(Vec::new()));
+                node.tell(Input::Recalled(Recalled::default()));
             }
         }
         let held = node.engine.peers().count();

@@ -21,7 +21,9 @@ use libp2p::{
         THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
 };
-use rejoin_core::{Changes, Config, Engine, Envelope, Input, Output, PeerKey, Scope, Snapshot};
+use rejoin_core::{
+    Changes, Config, Engine, Envelope, Input, Output, PeerKey, Recalled, Scope, Snapshot,
+};
 
 use crate::{
     clock::Clock,
@@ -224,7 +226,7 @@ impl Behaviour {
         match answer {
             Answer::Loaded(peers) => Some(Input::Loaded(peers)),
             Answer::Shelved(count) => Some(Input::Shelved(count)),
-            Answer::Recalled(peers) => Some(Input::Recalled(peers)),
+            Answer::Recalled(found) => Some(Input::Recalled(found)),
             Answer::Committed { number, ok } => {
                 (number == self.commit && self.unanswered).then(|| {
                     self.unanswered = false;
@@ -289,7 +291,7 @@ impl Behaviour {
             Output::Recall(whom) => {
                 match &mut self.shelf {
                     Some(shelf) => shelf.recall(whom),
-                    None => self.tell(Input::Recalled(Vec::new())),
+                    None => self.tell(Input::Recalled(Recalled::default())),
                 }
                 None
             }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rejoin_core::{Changes, PeerRecord, Recall, Time};
+use rejoin_core::{Changes, PeerRecord, Recall, Recalled, Time};
 
 /// Keeps the memory. It runs beside the swarm and never makes it wait.
 pub trait Shelf: Send + 'static {
@@ -35,7 +35,7 @@ pub enum Answer {
     /// All of it that there is room for is loaded; so many peers are in the store beside those.
     Shelved(usize),
     /// What was asked for, as far as it is there.
-    Recalled(Vec<PeerRecord>),
+    Recalled(Recalled),
     /// What became of a commit.
     Committed {
         /// Which.

@@ -69,7 +69,7 @@ fn whoever_is_in_the_store_alone_is_asked_for_there_and_remembered() {
     shelf.say(Answer::Shelved(7)); // and there is room
     poll(&mut memory);
     assert_eq!(shelf.seen.lock().unwrap().recalls.len(), 1);
-    shelf.say(Answer::Recalled(vec![record]));
+    shelf.say(Answer::Recalled(vec![record].into()));
     poll(&mut memory);
     assert!(memory.peer(peer).is_some());
 }

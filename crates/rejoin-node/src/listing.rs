@@ -145,15 +145,14 @@ impl Listing {
             let mut left = self.limit() + 1; // one more tells whether there are more
             while left > 0 {
                 let page = store.ranked(pool, after.as_ref(), PAGE)?;
-                let is_last = page.len() < PAGE;
-                after = page.last().map(Ranked::of);
                 let beside = |record: &PeerRecord| !self.in_memory.contains(&record.key);
-                for record in page.into_iter().filter(beside).take(left) {
+                for record in page.peers.into_iter().filter(beside).take(left) {
                     found.offer(Cow::Owned(record));
                     offered += 1;
                     left -= 1;
                 }
-                if is_last {
+                after = page.next;
+                if after.is_none() {
                     break;
                 }
             }

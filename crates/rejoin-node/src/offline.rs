@@ -6,7 +6,7 @@ use rejoin::{
     Choice, Command, Config, DialTrace, Explanation, PeerKey, PeerRecord, Pool, Purpose, Snapshot,
     Source, Status, Time,
 };
-use rejoin_core::{Engine, Event, Input, Output, Ranked, retention::PruneReport};
+use rejoin_core::{Engine, Event, Input, Output, retention::PruneReport};
 use rejoin_store::{Notice, Opened, PeerStore, StoreError};
 
 use crate::{
@@ -249,11 +249,13 @@ fn best(store: &mut dyn PeerStore, room: usize) -> Result<Vec<PeerRecord>, Store
     for pool in [Pool::Proven, Pool::Hearsay] {
         let (mut left, mut after) = (room, None);
         while left > 0 {
-            let limit = left.min(PAGE);
-            let page = store.ranked(pool, after.as_ref(), limit)?;
-            after = page.last().map(Ranked::of);
-            left = if page.len() == limit { left - limit } else { 0 };
-            peers.extend(page);
+            let page = store.ranked(pool, after.as_ref(), left.min(PAGE))?;
+            left -= page.peers.len();
+            peers.extend(page.peers);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
     }
     Ok(peers)

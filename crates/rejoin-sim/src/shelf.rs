@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Recall, Snapshot, score};
+use rejoin_core::{
+    Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Recall, Recalled, Snapshot, score,
+};
 
 /// How the disk behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,20 +113,25 @@ impl Shelf {
     }
 
     /// What the node asks for.
-    pub(crate) fn recall(&self, whom: &Recall) -> Vec<PeerRecord> {
+    pub(crate) fn recall(&self, whom: &Recall) -> Recalled {
         let is_proven = |record: &&PeerRecord| record.pool() == Pool::Proven;
         let mut proven: Vec<_> = self.peers.values().filter(is_proven).collect();
         proven.sort_by_cached_key(|record| Ranked::of(record));
+        let mut next = None;
         let found: Vec<_> = match whom {
             Recall::Peers(keys) => keys.iter().filter_map(|key| self.peers.get(key)).collect(),
             Recall::Best { after, count } => {
                 proven.retain(|record| Some(Ranked::of(record)) > *after);
-                proven.truncate(*count);
+                if proven.len() > *count {
+                    proven.truncate(*count);
+                    next = proven.last().map(|last| Ranked::of(last));
+                }
                 proven
             }
             Recall::Worst(count) => proven.into_iter().rev().take(*count).collect(),
         };
-        found.into_iter().cloned().collect()
+        let peers = found.into_iter().cloned().collect();
+        Recalled { peers, next }
     }
 }
 

@@ -443,7 +443,7 @@ impl Sim {
 
     pub(crate) fn recalled(&mut self, whom: &Recall) {
         let found = self.shelf.recall(whom);
-        self.note(format_args!("disk: {} recalled", found.len()));
+        self.note(format_args!("disk: {} recalled", found.peers.len()));
         self.tell(Input::Recalled(found));
     }
 

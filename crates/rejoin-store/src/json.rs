@@ -14,7 +14,7 @@ use std::{
     time::SystemTime,
 };
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Recalled, Time};
 
 use self::{
     document::{Document, Flaw, VERSION},
@@ -292,7 +292,7 @@ impl PeerStore for JsonStore {
         pool: Pool,
         after: Option<&Ranked>,
         limit: usize,
-    ) -> Result<Vec<PeerRecord>, StoreError> {
+    ) -> Result<Recalled, StoreError> {
         Ok(self.refresh()?.ranked(pool, after, limit))
     }
 
@@ -300,8 +300,8 @@ impl PeerStore for JsonStore {
         Ok(self.refresh()?.worst(limit))
     }
 
-    fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError> {
-        Ok(self.refresh()?.peers.get(key).cloned())
+    fn find(&mut self, keys: &[PeerKey]) -> Result<Vec<PeerRecord>, StoreError> {
+        Ok(self.refresh()?.find(keys))
     }
 
     fn scan(

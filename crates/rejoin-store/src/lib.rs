@@ -16,9 +16,9 @@ mod sqlite;
 mod wipe;
 pub mod writer;
 
-use std::fmt;
+use std::{fmt, slice};
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Recall, Recalled, Time};
 
 pub use error::{Retry, StoreError};
 pub use json::JSON_BYTES_MAX;
@@ -46,8 +46,8 @@ pub trait PeerStore: fmt::Debug {
     /// If the place cannot be read.
     fn best(&mut self, k: usize) -> Result<Vec<PeerRecord>, StoreError>;
 
-    /// The next peers of a pool by falling rank, equals in order of key, beginning behind `after`. Fewer
-    /// than `limit` means that there are no more. Costs O(limit) on SQLite.
+    /// The next peers of a pool by falling rank, equals in order of key, beginning behind `after`, and
+    /// where they go on. Costs O(limit) on SQLite.
     ///
     /// # Errors
     /// If the place cannot be read.
@@ -56,7 +56,7 @@ pub trait PeerStore: fmt::Debug {
         pool: Pool,
         after: Option<&Ranked>,
         limit: usize,
-    ) -> Result<Vec<PeerRecord>, StoreError>;
+    ) -> Result<Recalled, StoreError>;
 
     /// The last of the proven in that order, the very last first. Costs O(limit) on SQLite.
     ///
@@ -64,11 +64,31 @@ pub trait PeerStore: fmt::Debug {
     /// If the place cannot be read.
     fn worst(&mut self, limit: usize) -> Result<Vec<PeerRecord>, StoreError>;
 
+    /// These peers, as far as they are there.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn find(&mut self, keys: &[PeerKey]) -> Result<Vec<PeerRecord>, StoreError>;
+
+    /// Whom the engine asks for.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn recall(&mut self, whom: &Recall) -> Result<Recalled, StoreError> {
+        match whom {
+            Recall::Peers(keys) => self.find(keys).map(Recalled::from),
+            Recall::Best { after, count } => self.ranked(Pool::Proven, after.as_ref(), *count),
+            Recall::Worst(count) => self.worst(*count).map(Recalled::from),
+        }
+    }
+
     /// One peer.
     ///
     /// # Errors
     /// If the place cannot be read.
-    fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError>;
+    fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError> {
+        Ok(self.find(slice::from_ref(key))?.pop())
+    }
 
     /// The next peers in the order of their keys, beginning behind `after`. Fewer than `limit` means
     /// that there are no more.

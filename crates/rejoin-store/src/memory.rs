@@ -1,6 +1,6 @@
 //! A store that forgets everything with the process: for tests, and for a node whose disk fails.
 
-use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Recalled, Time};
 
 use crate::{Notice, PeerStore, Repairs, StoreError, shelf::Shelf};
 
@@ -33,7 +33,7 @@ impl PeerStore for MemoryStore {
         pool: Pool,
         after: Option<&Ranked>,
         limit: usize,
-    ) -> Result<Vec<PeerRecord>, StoreError> {
+    ) -> Result<Recalled, StoreError> {
         Ok(self.shelf.ranked(pool, after, limit))
     }
 
@@ -41,8 +41,8 @@ impl PeerStore for MemoryStore {
         Ok(self.shelf.worst(limit))
     }
 
-    fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError> {
-        Ok(self.shelf.peers.get(key).cloned())
+    fn find(&mut self, keys: &[PeerKey]) -> Result<Vec<PeerRecord>, StoreError> {
+        Ok(self.shelf.find(keys))
     }
 
     fn scan(

@@ -3,7 +3,9 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, ops::Bound};
 
-use rejoin_core::{Changes, Memory, PeerDelta, PeerKey, PeerRecord, Pool, Ranked, Time, score};
+use rejoin_core::{
+    Changes, Memory, PeerDelta, PeerKey, PeerRecord, Pool, Ranked, Recalled, Time, score,
+};
 
 /// Everything remembered.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,14 +94,12 @@ impl Shelf {
     }
 
     /// See [`PeerStore::ranked`](crate::PeerStore::ranked).
-    pub(crate) fn ranked(
-        &self,
-        pool: Pool,
-        after: Option<&Ranked>,
-        limit: usize,
-    ) -> Vec<PeerRecord> {
+    pub(crate) fn ranked(&self, pool: Pool, after: Option<&Ranked>, limit: usize) -> Recalled {
         let behind = |(place, _): &(Ranked, _)| after.is_none_or(|after| place > after);
-        first(self.of(pool).filter(behind), limit)
+        let peers = first(self.of(pool).filter(behind), limit);
+        let last = peers.last().filter(|_| peers.len() == limit);
+        let next = last.map(Ranked::of);
+        Recalled { peers, next }
     }
 
     /// See [`PeerStore::worst`](crate::PeerStore::worst).
@@ -108,6 +108,12 @@ impl Shelf {
             .of(Pool::Proven)
             .map(|(place, it)| (Reverse(place), it));
         first(backwards, limit)
+    }
+
+    /// See [`PeerStore::find`](crate::PeerStore::find).
+    pub(crate) fn find(&self, keys: &[PeerKey]) -> Vec<PeerRecord> {
+        let found = keys.iter().filter_map(|key| self.peers.get(key));
+        found.cloned().collect()
     }
 
     /// See [`PeerStore::browse`](crate::PeerStore::browse).

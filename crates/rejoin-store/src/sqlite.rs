@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rejoin_core::{Changes, Counts, Memory, PeerKey, PeerRecord, Pool, Ranked, Time};
+use rejoin_core::{Changes, Counts, Memory, PeerKey, PeerRecord, Pool, Ranked, Recalled, Time};
 use rusqlite::{Connection, Params, TransactionBehavior, params};
 
 use self::{last_good::LastGood, opening::is_damage, salvage::WAL};
@@ -286,20 +286,25 @@ impl PeerStore for SqliteStore {
         pool: Pool,
         after: Option<&Ranked>,
         limit: usize,
-    ) -> Result<Vec<PeerRecord>, StoreError> {
+    ) -> Result<Recalled, StoreError> {
         let pool = rows::number_of(pool);
         self.read(|store| {
-            let mut page = Vec::new();
-            let Some(after) = after else {
-                store.records(RANKED, [pool], limit, &mut page)?;
-                return Ok(page);
+            let mut peers = Vec::new();
+            if let Some(after) = after {
+                let rank = rows::finite(after.rank);
+                let peer = store.seal.row_key(&after.peer).into_owned();
+                // Two steps along the index; asked for at once, SQLite would pass all equals each time.
+                store.records(EQUALS, params![pool, rank, peer], limit, &mut peers)?;
+                store.records(BELOW, params![pool, rank], limit, &mut peers)?;
+            } else {
+                store.records(RANKED, [pool], limit, &mut peers)?;
+            }
+            let last = peers.last().filter(|_| peers.len() == limit);
+            let next = match last {
+                Some(last) => rows::place_of(&store.conn, &store.seal, &last.key)?,
+                None => None,
             };
-            let rank = rows::finite(after.rank);
-            // Two steps along the index; asked for at once, SQLite would pass all equals each time.
-            let peer = store.seal.row_key(&after.peer).into_owned();
-            store.records(EQUALS, params![pool, rank, peer], limit, &mut page)?;
-            store.records(BELOW, params![pool, rank], limit, &mut page)?;
-            Ok(page)
+            Ok(Recalled { peers, next })
         })
     }
 
@@ -311,16 +316,14 @@ impl PeerStore for SqliteStore {
         })
     }
 
-    fn get(&mut self, key: &PeerKey) -> Result<Option<PeerRecord>, StoreError> {
+    fn find(&mut self, keys: &[PeerKey]) -> Result<Vec<PeerRecord>, StoreError> {
         self.read(|store| {
             let mut found = Vec::new();
-            store.records(
-                "SELECT key, record FROM peers WHERE key = ?1",
-                [store.seal.row_key(key)],
-                1,
-                &mut found,
-            )?;
-            Ok(found.pop())
+            for key in keys {
+                let key = store.seal.row_key(key).into_owned();
+                store.records(FIND, [key], found.len() + 1, &mut found)?;
+            }
+            Ok(found)
         })
     }
 
@@ -475,6 +478,8 @@ const PROVEN: &str =
 
 const HEARSAY: &str =
     "SELECT key, record FROM peers WHERE pool = 1 AND anchor = 0 ORDER BY rank DESC, key";
+
+const FIND: &str = "SELECT key, record FROM peers WHERE key = ?1";
 
 const BROWSE: &str = "SELECT key, record FROM peers WHERE id > ?1 ORDER BY id LIMIT ?2";
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rejoin_core::{Changes, PeerKey, PeerRecord, Pool, Ranked, Recall, Time};
+use rejoin_core::{Changes, PeerKey, PeerRecord, Pool, Ranked, Recall, Recalled, Time};
 
 use crate::{Notice, PeerStore, StoreError};
 
@@ -49,7 +49,7 @@ pub enum Report {
     /// All there is room for is loaded; so many peers are in the store beside those.
     Shelved(usize),
     /// What was asked for by name or by rank, as far as it is there.
-    Recalled(Vec<PeerRecord>),
+    Recalled(Recalled),
     /// What became of a commit.
     Committed {
         /// Which.
@@ -221,18 +221,18 @@ impl Loading {
             }
             Way::Best { pool, after, left } => {
                 let limit = PAGE.min(*left);
-                let page = store.ranked(*pool, after.as_ref(), limit)?;
-                let left = left - page.len();
+                let Recalled { peers, next } = store.ranked(*pool, after.as_ref(), limit)?;
+                let (pool, left) = (*pool, left - peers.len());
                 let next = match pool {
-                    pool if page.len() == limit && left > 0 => Some(Way::Best {
-                        pool: *pool,
-                        after: page.last().map(Ranked::of),
+                    _ if next.is_some() && left > 0 => Some(Way::Best {
+                        pool,
+                        after: next,
                         left,
                     }),
                     Pool::Proven => Some(Way::best(Pool::Hearsay, self.room)),
                     Pool::Hearsay => None,
                 };
-                (page, next)
+                (peers, next)
             }
         };
         self.read += page.len();
@@ -319,17 +319,7 @@ impl<R: FnMut(Report)> Work<R> {
     }
 
     fn recall(&mut self, whom: &Recall) -> Result<(), StoreError> {
-        let found = match whom {
-            Recall::Peers(keys) => {
-                let found = keys.iter().map(|key| self.store.get(key));
-                let found: Result<Vec<_>, _> = found.collect();
-                found?.into_iter().flatten().collect()
-            }
-            Recall::Best { after, count } => {
-                self.store.ranked(Pool::Proven, after.as_ref(), *count)?
-            }
-            Recall::Worst(count) => self.store.worst(*count)?,
-        };
+        let found = self.store.recall(whom)?;
         (self.report)(Report::Recalled(found));
         Ok(())
     }
@@ -396,7 +386,7 @@ mod tests {
             (Recall::Worst(2), 7..9),
         ] {
             assert!(writer.recall(whom.clone()));
-            let Report::Recalled(mut peers) = next(&reports) else {
+            let Report::Recalled(Recalled { mut peers, .. }) = next(&reports) else {
                 panic!("something else");
             };
             peers.sort_by(|a, b| a.key.cmp(&b.key));

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use rejoin_core::{PeerKey, PeerRecord, Pool, Time};
 use rejoin_store::{Mode, Repairs, SealKey, Sealing};
 
-use fixtures::{NOW, all, forgetting, key, open, peer, saving};
+use fixtures::{NOW, all, open, peer, saving};
 
 const ALICE: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 

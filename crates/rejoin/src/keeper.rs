@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use rejoin_core::{Changes, PeerKey, Recall, Time};
+use rejoin_core::{Changes, PeerKey, Recall, Recalled, Time};
 use rejoin_libp2p::{Answer, Shelf};
 use rejoin_store::{
     PeerStore,
@@ -77,7 +77,7 @@ impl Keeper {
                 Some(Answer::Loaded(peers))
             }
             Report::Shelved(count) => Some(Answer::Shelved(count)),
-            Report::Recalled(peers) => Some(Answer::Recalled(peers)),
+            Report::Recalled(found) => Some(Answer::Recalled(found)),
             Report::Committed { number, result } => {
                 if let Err(error) = &result {
                     tracing::warn!(%error, "the peer memory was not saved; it will be tried again");
@@ -109,7 +109,8 @@ impl Shelf for Keeper {
     fn recall(&mut self, whom: Recall) {
         if !self.writer.recall(whom) {
             tracing::warn!("the peer memory's thread is stuck; some peers are not recalled");
-            self.answers.push_back(Answer::Recalled(Vec::new()));
+            self.answers
+                .push_back(Answer::Recalled(Recalled::default()));
         }
     }
 

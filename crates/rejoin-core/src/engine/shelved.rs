@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::{
     key::PeerKey,
-    output::{DisconnectReason, Output, Recall},
+    output::{DisconnectReason, Output, Recall, Recalled},
     record::{PeerRecord, Pool},
     retention::{self, Rule},
     time::Time,
@@ -35,9 +35,11 @@ impl Engine {
     }
 
     /// Takes in what the store was asked for.
-    pub(super) fn recalled(&mut self, now: Time, mut peers: Vec<PeerRecord>) {
-        let proven = self.book.count(Pool::Proven);
-        match self.book.hot().answered(&peers, proven, &self.config) {
+    pub(super) fn recalled(&mut self, now: Time, found: Recalled) {
+        let Recalled { mut peers, next } = found;
+        let proven = self.book.count(Pool::Proven) + peers.len();
+        let full = proven >= self.config.hot_max;
+        match self.book.hot().answered(next, full) {
             Some(Recall::Peers(_)) => {}
             Some(Recall::Best { .. }) => peers.retain(|record| self.peer(&record.key).is_none()),
             Some(Recall::Worst(_)) => return self.forget_worst(now, &peers),

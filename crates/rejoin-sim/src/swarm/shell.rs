@@ -3,7 +3,9 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use rejoin_core::{Envelope, Identified, Input, Output, QuestionId, Rumour, Scope, Word, exchange};
+use rejoin_core::{
+    Envelope, Identified, Input, Output, QuestionId, Recalled, Rumour, Scope, Word, exchange,
+};
 
 use super::{
     Happening, Message, NodeId, PING_EVERY, PINGS_PER_MINUTE, Role, Sender, Swarm,
@@ -99,7 +101,7 @@ impl Swarm {
                     inputs.push_back(Input::Disconnected { peer });
                 }
             }
-            Output::Recall(_) => inputs.push_back(Input::Recalled(Vec::new())),
+            Output::Recall(_) => inputs.push_back(Input::Recalled(Recalled::default())),
             Output::Commit(_) => inputs.push_back(Input::Committed { ok: true }),
             Output::Sign(_) => {
                 let seq = self.now.as_millis() / 1_000; // libp2p counts in seconds

@@ -1,7 +1,7 @@
 //! Records to rows and back. The record's text is the truth; the other columns are read off it, for the
 //! indexes.
 
-use rejoin_core::{Memory, PeerKey, PeerRecord, Pool, score};
+use rejoin_core::{Memory, PeerKey, PeerRecord, Pool, Ranked, score};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::seal::{Seal, header::Header};
@@ -23,6 +23,21 @@ pub(super) fn saved(
     conn.prepare_cached("SELECT record FROM peers WHERE key = ?1")?
         .query_row([seal.row_key(key)], |row| row.get(0))
         .optional()
+}
+
+/// Where a peer stands in the order of rank. What is read of it may rank otherwise: its times may have
+/// been put right.
+pub(super) fn place_of(
+    conn: &Connection,
+    seal: &Seal,
+    key: &PeerKey,
+) -> rusqlite::Result<Option<Ranked>> {
+    let rank = conn
+        .prepare_cached("SELECT rank FROM peers WHERE key = ?1")?
+        .query_row([seal.row_key(key)], |row| row.get(0))
+        .optional()?;
+    let peer = key.clone();
+    Ok(rank.map(|rank| Ranked { rank, peer }))
 }
 
 /// Writes one peer of which this is saved now, unless it says the same; says whether it did not.
