@@ -1,7 +1,7 @@
 //! The same work on Rejoin and on other stores of peers, in one run:
 //!
 //!     cargo run --release --manifest-path bench/Cargo.toml -- [--json] [--max-n N] [--runs N]
-//!         [--only SYSTEM] [--plot FILE]
+//!         [--only SYSTEM]… [--plot FILE]
 //!
 //! Each system goes through it in a process of its own for each number of peers, several times; the
 //! medians count. Figures of different systems are taken by turns, so that a machine that slows down
@@ -28,12 +28,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use systems::{KINDS, Kind, MOST, Place};
 
 const USAGE: &str = "\
-usage: rejoin-bench [--json] [--max-n N] [--runs N] [--only SYSTEM] [--plot FILE]
+usage: rejoin-bench [--json] [--max-n N] [--runs N] [--only SYSTEM]… [--plot FILE]
 
   --json          figures for programs
-  --max-n N       with no more peers than that (1000000)
+  --max-n N       with no more peers than that (1000000); rejoin-hot is measured with ten million, too
   --runs N        how often each is measured; the medians count (5)
-  --only SYSTEM   this one alone
+  --only SYSTEM   this one alone, or several
   --plot FILE     draws how they grow with the number of peers into this SVG file, too
 ";
 
@@ -44,7 +44,7 @@ struct Wish {
     json: bool,
     max_n: usize,
     runs: usize,
-    only: Option<String>,
+    only: Vec<String>,
     plot: Option<PathBuf>,
 }
 
@@ -78,7 +78,7 @@ fn wish() -> Result<Wish, lexopt::Error> {
         json: false,
         max_n: 1_000_000,
         runs: 5,
-        only: None,
+        only: Vec::new(),
         plot: None,
     };
     let mut parser = Parser::from_env();
@@ -88,12 +88,12 @@ fn wish() -> Result<Wish, lexopt::Error> {
             Arg::Long("max-n") => wish.max_n = parser.value()?.parse()?,
             Arg::Long("runs") => wish.runs = parser.value()?.parse()?,
             Arg::Long("plot") => wish.plot = Some(parser.value()?.into()),
-            Arg::Long("only") => wish.only = Some(parser.value()?.string()?),
+            Arg::Long("only") => wish.only.push(parser.value()?.string()?),
             _ => return Err(arg.unexpected()),
         }
     }
     let known = |name: &String| KINDS.iter().any(|kind| kind.name == *name);
-    if let Some(name) = wish.only.as_ref().filter(|name| !known(name)) {
+    if let Some(name) = wish.only.iter().find(|name| !known(name)) {
         let names = KINDS.map(|kind| kind.name).join(", ");
         return Err(format!("{name:?} is none of {names}").into());
     }
@@ -105,7 +105,7 @@ fn measure(wish: &Wish) -> String {
     let limits = Limits::of(folder.path());
     let kinds: Vec<_> = KINDS
         .iter()
-        .filter(|kind| wish.only.as_ref().is_none_or(|only| only == kind.name))
+        .filter(|kind| wish.only.is_empty() || wish.only.iter().any(|only| only == kind.name))
         .filter(|kind| matches!(kind.place, Place::Here(_)) || node::is_there())
         .collect();
     let mut rows = Vec::new();
