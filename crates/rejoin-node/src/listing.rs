@@ -112,21 +112,20 @@ impl Listing {
         found: &mut Found<'static>,
         time: impl Fn() -> bool,
     ) -> Result<(), Refusal> {
-        let mut after = None;
-        while time() {
-            let page = store.scan(after.as_ref(), PAGE)?;
-            let is_last = page.len() < PAGE;
-            after = page.last().map(|record| record.key.clone());
+        let mut from = Some(0);
+        while let Some(begin) = from {
+            if !time() {
+                return Err(Refusal::TooLong);
+            }
+            let (page, next) = store.browse(begin, PAGE)?;
             for record in page {
                 if !self.in_memory.contains(&record.key) {
                     found.offer(Cow::Owned(record));
                 }
             }
-            if is_last {
-                return Ok(());
-            }
+            from = next;
         }
-        Err(Refusal::TooLong)
+        Ok(())
     }
 
     /// Looks at the page that is asked for, where the store has it in order, and counts the others.
