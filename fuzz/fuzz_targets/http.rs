@@ -73,9 +73,20 @@ async fn talk(bytes: &[u8]) -> (Vec<u8>, Vec<question::Question>) {
     };
     let answering = async {
         let mut asked = Vec::new();
-        while let Some(api::Ask { question, reply }) = inbox.recv().await {
-            asked.push(question);
-            let _ = reply.send(Ok(answer::Answer {}));
+        while let Some(ask) = inbox.recv().await {
+            match ask {
+                api::Ask::Question { question, reply } => {
+                    asked.push(question);
+                    let _ = reply.send(Ok(answer::Answer {}));
+                }
+                api::Ask::Stream { filter, reply, .. } => {
+                    let page = question::Page::default();
+                    asked.push(question::Question::Peers(question::Query { filter, page }));
+                    let (line, lines) = mpsc::channel(1);
+                    let _ = line.try_send("{}\n".into());
+                    let _ = reply.send(Ok(lines));
+                }
+            }
         }
         asked
     };
