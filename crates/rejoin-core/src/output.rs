@@ -111,7 +111,7 @@ impl From<Vec<PeerRecord>> for Recalled {
 /// A place in the order of rank: the highest first, equals in order of key.
 #[derive(Clone, Debug)]
 pub struct Ranked {
-    /// The rank; see [`score::rank`](crate::score::rank).
+    /// The rank; see [`score::rank`].
     pub rank: f64,
     /// Whose.
     pub peer: PeerKey,
