@@ -68,7 +68,7 @@ impl Hot {
         if self.asked.is_some() || self.shelved == 0 {
             return None;
         }
-        let surplus = (proven + self.shelved).saturating_sub(cap);
+        let surplus = proven.saturating_add(self.shelved).saturating_sub(cap);
         let recall = if !self.wanted.is_empty() {
             let more = self.wanted.iter().nth(RECALL_MAX).cloned();
             let later = more.map_or_else(BTreeSet::new, |key| self.wanted.split_off(&key));
@@ -77,8 +77,8 @@ impl Hot {
         } else if surplus > cap / SLACK && store_keeps_up {
             Recall::Worst(surplus.min(RECALL_MAX))
         } else {
-            // Not for every single one that is lost.
-            if proven < config.hot_max - config.hot_max / SLACK {
+            // Not for every single one that is lost, and not as soon as somebody was let go.
+            if proven < config.hot_max - config.hot_max / (SLACK / 2) {
                 self.refill.get_or_insert(None);
             }
             let after = self.refill.clone()?;
@@ -103,5 +103,5 @@ impl Hot {
     }
 }
 
-/// Before one in so many is too many, or missing, nothing is done about it.
+/// Before one in so many is too many, nothing is done about it; nor before twice as many are missing.
 pub const SLACK: usize = 16;

@@ -151,6 +151,26 @@ fn memory_with_room_again_is_filled_up_from_the_store() {
 }
 
 #[test]
+fn nobody_is_read_back_for_one_that_is_lost_just_after_others_were_let_go() {
+    let mut node = node_of(100);
+    node.pass(10 * SECOND);
+    let lost = node.engine.peers().next().unwrap().key.clone();
+    node.command(Command::Forget(lost));
+    node.pass(10 * MINUTE);
+    assert_eq!(recalls(&node), []);
+}
+
+#[test]
+fn no_number_a_store_may_say_is_too_large() {
+    let mut node = node_with(20, Rule::ProvenCap(80));
+    node.tell(Input::Shelved(usize::MAX));
+    assert_eq!(recalls(&node), [Recall::Worst(1_000)]);
+    node.tell(Input::Recalled(Recalled::default()));
+    node.come("stranger");
+    node.pass(MINUTE);
+}
+
+#[test]
 fn a_store_that_has_nobody_left_is_not_asked_again() {
     let mut node = node_of(5);
     node.tell(Input::Shelved(3)); // counted, and gone since

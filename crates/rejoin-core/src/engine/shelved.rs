@@ -54,8 +54,9 @@ impl Engine {
     /// Forgets as many of the worst as there are proven peers too many.
     fn forget_worst(&mut self, now: Time, worst: &[PeerRecord]) {
         let cap = self.proven_cap();
-        let all = self.book.count(Pool::Proven) + self.book.shelved();
-        let staying = worst.len().saturating_sub(all.saturating_sub(cap));
+        let all = self.book.count(Pool::Proven);
+        let surplus = all.saturating_add(self.book.shelved()).saturating_sub(cap);
+        let staying = worst.len().saturating_sub(surplus);
         // What we know is newer.
         let as_known = worst
             .iter()
