@@ -159,7 +159,7 @@ impl Book {
     /// stays in the store. Whoever is `needed` stays, and so does whoever is not saved yet.
     pub fn let_go(&mut self, config: &Config, now: Time, needed: impl Fn(&PeerKey) -> bool) {
         let over = self.count(Pool::Proven).saturating_sub(config.hot_max);
-        if over == 0 {
+        if over == 0 || !self.hot.take_look() {
             return;
         }
         let count = over + config.hot_max / hot::SLACK;
@@ -192,6 +192,7 @@ impl Book {
     /// Ends a commit; see [`Unsaved::end`].
     pub fn end_commit(&mut self, now: Time, ok: bool) {
         self.unsaved.end(now, ok);
+        self.hot.one_may_go();
     }
 
     /// Takes in a record from the store. Returns how many of its values were put right.
@@ -221,6 +222,7 @@ impl Book {
             self.placement.take(slot, key);
         }
         self.records.insert(Entry { record, slot });
+        self.hot.one_may_go();
         repaired
     }
 

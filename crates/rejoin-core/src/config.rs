@@ -219,6 +219,15 @@ impl Config {
         let reserved = self.outbound_reserved.unwrap_or(self.target / 2);
         reserved.min(self.target)
     }
+
+    /// How many proven peers are kept in all.
+    pub fn proven_cap(&self) -> usize {
+        let caps = self.retention.iter().filter_map(|rule| match rule {
+            Rule::ProvenCap(most) => Some(*most),
+            _ => None,
+        });
+        caps.min().unwrap_or(usize::MAX)
+    }
 }
 
 impl Default for Config {

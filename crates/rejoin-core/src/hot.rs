@@ -20,6 +20,8 @@ pub struct Hot {
     /// While memory is being filled up again, how far that has come.
     refill: Option<Option<Ranked>>,
     asked: Option<Recall>,
+    /// Somebody was saved or loaded, and may be let go.
+    may_go: bool,
 }
 
 /// Peers asked for at a time: some ten milliseconds of the store's thread, and half a MiB.
@@ -37,6 +39,17 @@ impl Hot {
     /// The store says how many there are.
     pub fn count(&mut self, shelved: usize) {
         self.shelved = shelved;
+    }
+
+    /// Somebody is in the store as it is in memory.
+    pub fn one_may_go(&mut self) {
+        self.may_go = true;
+    }
+
+    /// Whether it is worth a look at everybody who may be let go: until somebody was saved or loaded
+    /// since the last one, it would find the same.
+    pub fn take_look(&mut self) -> bool {
+        std::mem::take(&mut self.may_go)
     }
 
     /// So many are no longer in memory, but in the store.

@@ -22,12 +22,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let config = Config::default();
-        let caps = config.retention.iter().filter_map(|rule| match rule {
-            Rule::ProvenCap(most) => Some(*most),
-            _ => None,
-        });
         Self {
-            remember: caps.min().unwrap_or(usize::MAX),
+            remember: config.proven_cap(),
             hot: config.hot_max,
         }
     }

@@ -26,7 +26,7 @@ impl Engine {
         self.book.let_go(&self.config, now, |peer| {
             links.contains(peer) || dialer.is_dialling(peer)
         });
-        let (proven, cap) = (self.book.count(Pool::Proven), self.proven_cap());
+        let (proven, cap) = (self.book.count(Pool::Proven), self.config.proven_cap());
         let store_keeps_up = self.book.unsaved().status().unsaved < self.config.commit_max;
         let hot = self.book.hot();
         if let Some(recall) = hot.ask(proven, cap, store_keeps_up, &self.config) {
@@ -53,7 +53,7 @@ impl Engine {
 
     /// Forgets as many of the worst as there are proven peers too many.
     fn forget_worst(&mut self, now: Time, worst: &[PeerRecord]) {
-        let cap = self.proven_cap();
+        let cap = self.config.proven_cap();
         let all = self.book.count(Pool::Proven);
         let surplus = all.saturating_add(self.book.shelved()).saturating_sub(cap);
         let staying = worst.len().saturating_sub(surplus);
@@ -68,14 +68,6 @@ impl Engine {
             sentence.rule = Rule::ProvenCap(cap);
         }
         self.prune(now, plan);
-    }
-
-    fn proven_cap(&self) -> usize {
-        let caps = self.config.retention.iter().filter_map(|rule| match rule {
-            Rule::ProvenCap(most) => Some(*most),
-            _ => None,
-        });
-        caps.min().unwrap_or(usize::MAX)
     }
 
     /// Closes the connection of somebody who was loaded if we must not deal with it, as we know only now.
