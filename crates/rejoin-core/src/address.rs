@@ -7,10 +7,10 @@ use std::{
 };
 
 use multiaddr::{Multiaddr, PeerId, Protocol};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
-use crate::key::PeerKey;
+use crate::{as_text, key::PeerKey};
 
 /// A multiaddr without the peer's own `/p2p/…` at its end, so that one place has one spelling.
 ///
@@ -122,18 +122,24 @@ impl Address {
         if bytes > Self::BYTES_MAX {
             return Err(AddressError::TooLong { bytes });
         }
-        let peer = match address.iter().last() {
-            Some(Protocol::P2p(peer)) => {
-                address.pop();
-                Some(peer.into())
-            }
-            _ => None,
-        };
-        match address.iter().last() {
-            None => Err(AddressError::Empty),
+        let (mut parts, mut before, mut last) = (0, None, None);
+        for part in address.iter() {
+            parts += 1;
+            before = last;
+            last = match part {
+                Protocol::P2p(peer) => Some(peer),
+                _ => None,
+            };
+        }
+        if last.is_some() {
+            address.pop();
+            parts -= 1;
+        }
+        match (last, before) {
+            _ if parts == 0 => Err(AddressError::Empty),
             // The next one to read it would take that name off as well.
-            Some(Protocol::P2p(_)) => Err(garbled(&address)),
-            Some(_) => Ok((Self::of(&address), peer)),
+            (Some(_), Some(_)) => Err(garbled(&address)),
+            (peer, _) => Ok((Self::of(&address), peer.map(Into::into))),
         }
     }
 
@@ -233,7 +239,11 @@ fn first_of(text: &str) -> String {
 
 impl From<SocketAddr> for Address {
     fn from(socket: SocketAddr) -> Self {
-        Self::of(&Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())))
+        let mut bytes = SmallVec::new();
+        for part in [socket.ip().into(), Protocol::Tcp(socket.port())] {
+            part.write_bytes(&mut bytes).expect("memory has room");
+        }
+        Self(bytes)
     }
 }
 
@@ -260,15 +270,13 @@ impl fmt::Debug for Address {
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        as_text::serialize(self, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        as_text::deserialize(deserializer)
     }
 }
 

@@ -1,17 +1,24 @@
 //! A peer's stable name.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use data_encoding::HEXLOWER;
 use multiaddr::PeerId;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::as_text;
 
 /// A peer's stable name: the bytes of a libp2p `PeerId`, or a socket address in text where a network
 /// has no identities. Opaque to the core: it is compared, hashed and shown, never interpreted.
 ///
 /// In text it reads as a peer id where the bytes are one, as itself where the bytes are plain text,
 /// and as `0x…` otherwise. Text and bytes always lead back to each other. Copies share the bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeerKey(Arc<[u8]>);
 
 /// Why some bytes or some text cannot name a peer.
@@ -58,6 +65,13 @@ impl PeerKey {
     /// The libp2p peer id these bytes are, if they are one.
     pub fn peer_id(&self) -> Option<PeerId> {
         PeerId::from_bytes(&self.0).ok()
+    }
+}
+
+impl Hash for PeerKey {
+    /// As its bytes alone. A slice would put its length before them, and hash twice for nothing.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
     }
 }
 
@@ -109,15 +123,13 @@ impl fmt::Debug for PeerKey {
 
 impl Serialize for PeerKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        as_text::serialize(self, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for PeerKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        as_text::deserialize(deserializer)
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod address;
 mod addresses;
+mod as_text;
 pub mod backoff;
 mod book;
 pub mod changes;

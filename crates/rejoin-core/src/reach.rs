@@ -35,24 +35,24 @@ pub enum Scope {
 impl Scope {
     /// Reads the scope off an address.
     pub fn of(address: &Address) -> Self {
-        let mut circuit = false;
+        let (mut host, mut named) = (None, false);
         for part in address.parts() {
             match part {
                 Protocol::Tcp(0) | Protocol::Udp(0) => return Self::Nowhere,
-                Protocol::P2pCircuit => circuit = true,
+                Protocol::P2p(_) => named = true,
+                Protocol::P2pCircuit if !named => return Self::Nowhere,
                 _ => {}
             }
+            host.get_or_insert(part);
         }
-        if circuit && address.relay().is_none() {
-            return Self::Nowhere;
-        }
-        match address.ip() {
-            Some(IpAddr::V4(ip)) => Self::of_v4(ip),
-            Some(IpAddr::V6(ip)) => Self::of_v6(ip),
-            None => match address.parts().next() {
-                Some(Protocol::Memory(_) | Protocol::Unix(_)) => Self::Loopback,
-                _ => Self::Public,
+        match host {
+            Some(Protocol::Ip4(ip)) => Self::of_v4(ip),
+            Some(Protocol::Ip6(ip)) => match ip.to_canonical() {
+                IpAddr::V4(ip) => Self::of_v4(ip),
+                IpAddr::V6(ip) => Self::of_v6(ip),
             },
+            Some(Protocol::Memory(_) | Protocol::Unix(_)) => Self::Loopback,
+            _ => Self::Public,
         }
     }
 

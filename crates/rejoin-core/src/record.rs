@@ -1,12 +1,14 @@
 //! What is remembered of one peer: saved facts only. What is true only while the program runs
 //! (connections, dials in the air) lives in the machines that need it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor},
+};
 use serde_json::Value;
-use smallvec::SmallVec;
 
 use crate::{
     address::{Address, Transport},
@@ -460,10 +462,26 @@ pub(crate) fn drop_if_large(unknown: &mut Unknown) -> usize {
 fn no_larger_than_needed<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<AddressRecord>, D::Error> {
-    let read = SmallVec::<[AddressRecord; ADDRESSES_MAX]>::deserialize(deserializer)?;
-    let mut list = Vec::with_capacity(read.len());
-    list.extend(read);
-    Ok(list)
+    deserializer.deserialize_seq(NoLargerThanNeeded)
+}
+
+struct NoLargerThanNeeded;
+
+impl<'de> Visitor<'de> for NoLargerThanNeeded {
+    type Value = Vec<AddressRecord>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of addresses")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut read: A) -> Result<Self::Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(known) = read.next_element()? {
+            list.reserve_exact(1);
+            list.push(known);
+        }
+        Ok(list)
+    }
 }
 
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {

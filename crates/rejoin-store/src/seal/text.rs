@@ -212,8 +212,14 @@ fn about_secret(key: &PeerKey) -> Vec<u8> {
 
 /// The JSON text of a record or of the memory.
 pub(crate) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("plain data with text for keys always has a JSON form")
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut text, value)
+        .expect("plain data with text for keys always has a JSON form");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
+
+/// A record with two addresses takes some 600.
+const USUAL_BYTES: usize = 1024;
 
 /// The memory's name among those of peers, none of which is empty.
 const MEMORY: &[u8] = b"";
