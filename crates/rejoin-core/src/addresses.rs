@@ -23,7 +23,7 @@ use crate::{
 /// least to show: hearsay displaces only what was tried in vain, our own eyes whatever failed most.
 /// Returns whether it is in the list now and was not before.
 pub fn add(record: &mut PeerRecord, address: Address, source: &Source, now: Time) -> bool {
-    if Scope::of(&address) == Scope::Nowhere || record.address(&address).is_some() {
+    if record.address(&address).is_some() || Scope::of(&address) == Scope::Nowhere {
         return false;
     }
     let fresh = AddressRecord::new(address, source.clone(), now);

@@ -71,7 +71,7 @@ impl Book {
         if has_no_secret {
             memory.secret = std::array::from_fn(|_| rng.u8(..));
         }
-        let mut unsaved = Unsaved::new(memory.secret);
+        let mut unsaved = Unsaved::default();
         if is_new || has_no_secret {
             unsaved.touch_memory(now);
         }
@@ -163,14 +163,14 @@ impl Book {
             return;
         }
         let count = over + config.hot_max / hot::SLACK;
-        let stays = |record: &PeerRecord| {
+        let stays = |Entry { record, ticket, .. }: &Entry| {
             let key = &record.key;
             let decided = record.control.pinned || record.control.anchor || record.is_blocked(now);
-            decided || record.role.bootstrap || needed(key) || self.unsaved.holds(key)
+            decided || record.role.bootstrap || needed(key) || self.unsaved.holds(key, *ticket)
         };
         let lowest = self.records.lowest(count);
-        let leaving = lowest.filter(|record| !stays(record));
-        let leaving: Vec<_> = leaving.map(|record| record.key.clone()).collect();
+        let leaving = lowest.filter(|entry| !stays(entry));
+        let leaving: Vec<_> = leaving.map(|entry| entry.record.key.clone()).collect();
         for key in &leaving {
             self.records.remove(key);
         }
@@ -185,13 +185,18 @@ impl Book {
             unsaved,
             ..
         } = self;
-        let record = |key: &PeerKey| records.get(key).map(|entry| &entry.record);
-        unsaved.begin(now, hurry, config, memory, record)
+        let known = |key: &PeerKey| {
+            let Entry { record, ticket, .. } = records.get(key)?;
+            Some((record, *ticket))
+        };
+        unsaved.begin(now, hurry, config, memory, known)
     }
 
     /// Ends a commit; see [`Unsaved::end`].
     pub fn end_commit(&mut self, now: Time, ok: bool) {
-        self.unsaved.end(now, ok);
+        let records = &self.records;
+        self.unsaved
+            .end(now, ok, |key| records.get(key).map(|entry| entry.ticket));
         self.hot.one_may_go();
     }
 
@@ -202,26 +207,33 @@ impl Book {
         if self.unsaved.is_forgotten(&key) {
             return repaired;
         }
-        let mut record = match self.records.remove(&key) {
+        let mut entry = match self.records.remove(&key) {
             // Met or heard of before its page of the store was read.
-            Some(entry) => {
-                if let Some(slot) = entry.slot {
+            Some(Entry {
+                record,
+                slot,
+                ticket,
+            }) => {
+                if let Some(slot) = slot {
                     self.placement.free(slot, &key);
                 }
-                let unsaved = self.unsaved.counts(&key);
-                let record = entry.record;
-                PeerDelta { record, unsaved }.onto(Some(loaded))
+                let unsaved = self.unsaved.counts(&key, ticket);
+                let record = PeerDelta { record, unsaved }.onto(Some(loaded));
+                Entry {
+                    ticket,
+                    ..Entry::new(record)
+                }
             }
-            None => loaded,
+            None => Entry::new(loaded),
         };
-        self.common.share(&mut record.role);
-        let slot = self
-            .seat_of(&record)
+        self.common.share(&mut entry.record.role);
+        entry.slot = self
+            .seat_of(&entry.record)
             .filter(|slot| self.placement.occupant(*slot).is_none());
-        if let Some(slot) = slot {
+        if let Some(slot) = entry.slot {
             self.placement.take(slot, key);
         }
-        self.records.insert(Entry { record, slot });
+        self.records.insert(entry);
         self.hot.one_may_go();
         repaired
     }
@@ -253,15 +265,17 @@ impl Book {
 
     /// Forgets a peer, also one whose page of the store has not been read yet.
     pub fn forget(&mut self, now: Time, key: &PeerKey) {
-        match self.records.remove(key) {
+        let entry = self.records.remove(key);
+        match &entry {
             Some(Entry { slot, .. }) => {
-                if let Some(slot) = slot {
+                if let Some(slot) = *slot {
                     self.placement.free(slot, key);
                 }
             }
             None => self.hot.one_less(),
         }
-        self.unsaved.forget(now, key);
+        let ticket = entry.map(|entry| entry.ticket);
+        self.unsaved.forget(now, key, ticket);
     }
 
     /// What the retention rules would do.
@@ -298,30 +312,37 @@ impl Book {
     /// Makes sure that there is a record.
     fn ensure(&mut self, now: Time, key: &PeerKey) {
         if self.get(key).is_none() {
-            self.hot.turned_up(key);
-            let record = PeerRecord::new(key.clone(), now);
-            self.records.insert(Entry { record, slot: None });
+            self.take_in(now, key);
         }
+    }
+
+    /// Begins the record of somebody unknown.
+    fn take_in(&mut self, now: Time, key: &PeerKey) {
+        self.hot.turned_up(key);
+        let record = PeerRecord::new(key.clone(), now);
+        self.records.insert(Entry::new(record));
     }
 
     /// Changes a record and notes it, if `change` says that it did.
     fn update(&mut self, now: Time, key: &PeerKey, change: impl FnOnce(&mut PeerRecord) -> bool) {
-        let changed = self.records.change(key, |entry| change(&mut entry.record));
-        if changed == Some(true) {
-            self.unsaved.touch(now, key);
-        }
+        let unsaved = &mut self.unsaved;
+        self.records.change(key, |Entry { record, ticket, .. }| {
+            if change(record) {
+                unsaved.touch(now, &record.key, ticket);
+            }
+        });
     }
 
-    /// Changes a record, adds to its counts, and notes both.
-    fn grow(&mut self, now: Time, key: &PeerKey, grown: &Counts, change: impl FnOnce(&mut Entry)) {
-        let known = self.records.change(key, |entry| {
-            change(entry);
-            let evidence = &mut entry.record.evidence;
-            Counts::of(evidence).plus(grown).put_into(evidence);
+    /// Changes a record, adds what `change` returns to its counts, and notes both.
+    fn grow(&mut self, now: Time, key: &PeerKey, change: impl FnOnce(&mut Entry) -> Counts) {
+        let unsaved = &mut self.unsaved;
+        self.records.change(key, |entry| {
+            let grown = change(entry);
+            let Entry { record, ticket, .. } = entry;
+            let evidence = &mut record.evidence;
+            Counts::of(evidence).plus(&grown).put_into(evidence);
+            unsaved.count(now, &record.key, ticket, &grown);
         });
-        if known.is_some() {
-            self.unsaved.count(now, key, grown);
-        }
     }
 }
 

@@ -60,6 +60,9 @@ impl<const HALF_LIFE_S: u64> Fading<HALF_LIFE_S> {
     /// The count as of `now`. A `now` before its last change reads as that change: a clock set back
     /// must not make the past larger.
     pub fn value(self, now: Time) -> f64 {
+        if self.value == 0.0 || now <= self.at {
+            return self.value;
+        }
         self.value * left(now.since(self.at), HALF_LIFE_S)
     }
 

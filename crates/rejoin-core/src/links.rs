@@ -20,6 +20,8 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Links {
     up: BTreeMap<PeerKey, Link>,
+    /// How many of them count as what: asked for several times at each event.
+    census: Census,
     /// Lost while others may have stayed: still anchors until it is clear that only they left.
     lost: LinkedHashMap<PeerKey, Time, Keyed>,
     /// When the machine last woke: what has been silent since may be dead.
@@ -78,6 +80,36 @@ impl Link {
     }
 }
 
+/// How many connections count as what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Census {
+    live: usize,
+    peers: usize,
+    outbound: usize,
+}
+
+impl Census {
+    fn of<'a>(links: impl IntoIterator<Item = &'a Link>) -> Self {
+        let mut census = Self::default();
+        for link in links {
+            census.add(link);
+        }
+        census
+    }
+
+    fn add(&mut self, link: &Link) {
+        self.live += usize::from(link.awake);
+        self.peers += usize::from(link.counts());
+        self.outbound += usize::from(link.is_outbound());
+    }
+
+    fn take_off(&mut self, link: &Link) {
+        self.live -= usize::from(link.awake);
+        self.peers -= usize::from(link.counts());
+        self.outbound -= usize::from(link.is_outbound());
+    }
+}
+
 impl Links {
     /// How many there are.
     pub fn len(&self) -> usize {
@@ -112,17 +144,17 @@ impl Links {
 
     /// How many are awake.
     pub fn live(&self) -> usize {
-        self.up.values().filter(|link| link.awake).count()
+        self.census.live
     }
 
     /// How many of those are peers, and not bootstrap servers.
     pub fn peers(&self) -> usize {
-        self.up.values().filter(|link| link.counts()).count()
+        self.census.peers
     }
 
     /// How many of those we dialled.
     pub fn outbound(&self) -> usize {
-        self.up.values().filter(|link| link.is_outbound()).count()
+        self.census.outbound
     }
 
     /// The networks those are in.
@@ -137,6 +169,7 @@ impl Links {
         for link in self.up.values_mut() {
             link.awake = false;
         }
+        self.census = Census::default();
         self.look_by(now + config.wake_grace);
     }
 
@@ -147,25 +180,32 @@ impl Links {
 
     /// Something came from a peer. Says whether it is connected.
     pub fn heard(&mut self, key: &PeerKey, now: Time) -> bool {
-        let Some(link) = self.up.get_mut(key) else {
-            return false;
-        };
-        link.heard = now;
-        link.awake = true;
-        true
+        self.change(key, |link| {
+            link.heard = now;
+            link.awake = true;
+        })
     }
 
     /// A peer is reached in another way now, at this address if we dialled it. Whoever came to us
     /// stays one we did not choose. Says whether it is connected.
     pub fn rerouted(&mut self, key: &PeerKey, dialled: Option<Address>) -> bool {
+        self.change(key, |link| {
+            if let Some(address) = dialled {
+                link.group = Netgroup::of(&address);
+                link.scope = Scope::of(&address);
+                link.dialled = link.dialled.is_some().then_some(address);
+            }
+        })
+    }
+
+    /// Says whether there is one to change.
+    fn change(&mut self, key: &PeerKey, change: impl FnOnce(&mut Link)) -> bool {
         let Some(link) = self.up.get_mut(key) else {
             return false;
         };
-        if let Some(address) = dialled {
-            link.group = Netgroup::of(&address);
-            link.scope = Scope::of(&address);
-            link.dialled = link.dialled.is_some().then_some(address);
-        }
+        self.census.take_off(link);
+        change(link);
+        self.census.add(link);
         true
     }
 
@@ -205,6 +245,7 @@ impl Links {
             };
             next = Some(next.map_or(until, |first| first.min(until)));
         }
+        self.census = Census::of(self.up.values());
         // Those whose time is up within a second of each other are looked at together.
         self.look_at = next.map(|at| at.max(now + LOOK_EVERY_MIN));
         dead
@@ -247,12 +288,16 @@ impl Links {
     pub fn came_up(&mut self, key: &PeerKey, link: Link, config: &Config) {
         self.lost.remove(key);
         self.look_by(link.heard + config.sleeps_after);
-        self.up.insert(key.clone(), link);
+        self.census.add(&link);
+        if let Some(before) = self.up.insert(key.clone(), link) {
+            self.census.take_off(&before);
+        }
     }
 
     /// The last connection to a peer is gone. Returns how long it lasted.
     pub fn went_down(&mut self, key: &PeerKey, now: Time) -> Option<Duration> {
         let link = self.up.remove(key)?;
+        self.census.take_off(&link);
         self.lost.insert(key.clone(), now);
         Some(now.since(link.since))
     }

@@ -5,7 +5,7 @@
 //! hash of who is told about and who tells picks the bucket, and one netgroup of tellers reaches
 //! only a few of them, whatever it sends.
 
-use std::{collections::BTreeMap, hash::Hasher, num::NonZeroU32};
+use std::{collections::BTreeMap, hash::Hasher, num::NonZeroU16};
 
 use siphasher::sip::SipHasher24;
 
@@ -16,17 +16,17 @@ use crate::{
 /// One place for one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot {
-    bucket: u32,
+    bucket: u16,
     /// One more than it is, so that an `Option<Slot>` is no larger: there is one for every peer.
-    position: NonZeroU32,
+    position: NonZeroU16,
 }
 
 /// Who sits where.
 #[derive(Clone, Debug)]
 pub struct Placement {
     secret: Secret,
-    buckets: u32,
-    positions: u32,
+    buckets: u16,
+    positions: u16,
     buckets_per_source: u64,
     taken: BTreeMap<Slot, PeerKey>,
 }
@@ -51,8 +51,8 @@ impl Placement {
             self.hash("bucket", &[&teller.0, &nth.to_be_bytes()]) % u64::from(self.buckets);
         let position = self.hash("position", &[&bucket.to_be_bytes(), key.as_bytes()]);
         Slot {
-            bucket: bucket as u32,
-            position: NonZeroU32::MIN.saturating_add((position % u64::from(self.positions)) as u32),
+            bucket: bucket as u16,
+            position: NonZeroU16::MIN.saturating_add((position % u64::from(self.positions)) as u16),
         }
     }
 
@@ -96,8 +96,8 @@ impl Placement {
 }
 
 /// At least one, and no more than anybody has memory for.
-fn seats(configured: usize) -> u32 {
-    u32::try_from(configured).unwrap_or(u32::MAX).max(1)
+fn seats(configured: usize) -> u16 {
+    u16::try_from(configured).unwrap_or(u16::MAX).max(1)
 }
 
 /// Who tells, as far as placement cares: the netgroup of a peer, the kind of any other source.

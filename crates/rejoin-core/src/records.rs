@@ -18,7 +18,8 @@ use crate::{
     placement::Slot,
     ranking::{Ranking, UNRANKED},
     record::{PeerRecord, Pool},
-    score,
+    score::Basis,
+    unsaved::Ticket,
 };
 
 /// Everybody's record.
@@ -39,6 +40,19 @@ pub struct Entry {
     pub record: PeerRecord,
     /// Where it sits among the hearsay, if it does.
     pub slot: Option<Slot>,
+    /// Where its changes wait to be saved, if they do.
+    pub ticket: Ticket,
+}
+
+impl Entry {
+    /// One that nothing is known of but its record.
+    pub fn new(record: PeerRecord) -> Self {
+        Self {
+            record,
+            slot: None,
+            ticket: Ticket::default(),
+        }
+    }
 }
 
 /// An entry in its place. It is found by the key in its record, so that no place has another one.
@@ -69,7 +83,7 @@ impl Records {
     /// None yet.
     pub fn new(secret: Secret) -> Self {
         Self {
-            entries: IndexSet::with_hasher(Keyed(secret)),
+            entries: IndexSet::with_hasher(Keyed::new(secret)),
             ranking: Ranking::default(),
             proven: 0,
             singled_out: BTreeSet::new(),
@@ -113,7 +127,7 @@ impl Records {
 
     /// So many of the proven, those with the lowest rank, of equals the last in order of key; in no order
     /// that means anything.
-    pub fn lowest(&self, count: usize) -> impl Iterator<Item = &PeerRecord> {
+    pub fn lowest(&self, count: usize) -> impl Iterator<Item = &Entry> {
         let mut ranked: Vec<_> = self.ranking.ranked().collect();
         let key = |at: usize| &self.entries[at].0.record.key;
         let count = count.min(ranked.len());
@@ -123,20 +137,16 @@ impl Records {
             });
         }
         let lowest = ranked.into_iter().take(count);
-        lowest.map(|(at, _)| &self.entries[at].0.record)
+        lowest.map(|(at, _)| &*self.entries[at].0)
     }
 
     /// Takes one in, in the place of the one with the same key if there is one.
     pub fn insert(&mut self, entry: Entry) {
         let (at, before) = self.entries.replace_full(Held(Box::new(entry)));
-        let before = match before {
-            Some(Held(before)) => Marks::of(&before.record),
-            None => {
-                self.ranking.push(UNRANKED);
-                Marks::default()
-            }
-        };
-        self.changed(at, before);
+        if before.is_none() {
+            self.ranking.push(UNRANKED);
+        }
+        self.changed(at, before.map(|Held(before)| Marks::of(&before.record)));
     }
 
     /// Takes one out.
@@ -157,25 +167,30 @@ impl Records {
             entry.record.key, *key,
             "by another key nobody would find it"
         );
-        self.changed(at, before);
+        self.changed(at, Some(before));
         Some(done)
     }
 
-    /// Puts right what is kept beside a record that has changed.
-    fn changed(&mut self, at: usize, before: Marks) {
+    /// Puts right what is kept beside a record that has changed, or is new.
+    fn changed(&mut self, at: usize, before: Option<Marks>) {
         let record = &self.entries[at].0.record;
         let now = Marks::of(record);
-        if now.singled_out != before.singled_out {
+        let was_singled_out = before.is_some_and(|before| before.singled_out);
+        if now.singled_out != was_singled_out {
             if now.singled_out {
                 self.singled_out.insert(record.key.clone());
             } else {
                 self.singled_out.remove(&record.key);
             }
         }
-        self.proven += usize::from(now.proven);
-        self.proven -= usize::from(before.proven);
-        let rank = if now.proven {
-            score::rank(record)
+        // Most of what is noted of a peer moves nobody.
+        if before.is_some_and(|before| before.basis == now.basis) {
+            return;
+        }
+        self.proven += usize::from(now.is_proven());
+        self.proven -= usize::from(before.is_some_and(|before| before.is_proven()));
+        let rank = if now.is_proven() {
+            now.basis.rank()
         } else {
             UNRANKED
         };
@@ -184,9 +199,9 @@ impl Records {
 }
 
 /// What a record counts as here.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Marks {
-    proven: bool,
+    basis: Basis,
     singled_out: bool,
 }
 
@@ -194,9 +209,13 @@ impl Marks {
     fn of(record: &PeerRecord) -> Self {
         let control = &record.control;
         Self {
-            proven: record.pool() == Pool::Proven,
+            basis: Basis::of(record),
             singled_out: control.anchor || control.pinned || record.is_sought(),
         }
+    }
+
+    fn is_proven(&self) -> bool {
+        self.basis.pool() == Pool::Proven
     }
 }
 
@@ -207,7 +226,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{decay::Decayed, source::Source, time::Time};
+    use crate::{decay::Decayed, score, source::Source, time::Time};
 
     const T: Time = Time::from_millis(1_000_000_000);
 
@@ -259,7 +278,7 @@ mod tests {
                 match step {
                     Step::Insert(n, mut record) => {
                         record.key = key(n);
-                        records.insert(Entry { record: record.clone(), slot: None });
+                        records.insert(Entry::new(record.clone()));
                         model.insert(key(n), record);
                     }
                     Step::Change(n, mut record) => {

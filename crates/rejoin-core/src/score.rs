@@ -69,9 +69,7 @@ pub fn score(record: &PeerRecord, now: Time) -> f64 {
 /// higher score, now and for as long as nothing happens to either, once what they did lately is
 /// forgiven.
 pub fn rank(record: &PeerRecord) -> f64 {
-    let half_lives = touched(record).as_millis() as f64 / HALF_LIFE.as_millis() as f64;
-    // The logarithm turns the product into a sum in which `now` is the same for everybody.
-    half_lives + quality(record).max(f64::MIN_POSITIVE).log2()
+    Basis::of(record).rank()
 }
 
 /// The score at `now` with every reason for it.
@@ -110,6 +108,60 @@ pub fn confident_rate(ok: f64, failed: f64) -> f64 {
     ((middle - spread) / (1.0 + 1.0 / trials)).clamp(0.0, 1.0)
 }
 
+/// All of a record that its rank rests on: as long as this is the same, so is the rank.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Basis {
+    /// When its quality last changed. Being talked about is no such moment, and neither is a failure:
+    /// failing lowers the quality and must not make a peer look fresher.
+    touched: Time,
+    pool: Pool,
+    kind: ConnectionKind,
+    latency_ms: Option<f32>,
+    dials: [Decayed; 2],
+    session_mean_s: Option<f64>,
+    transfers: [Decayed; 2],
+    invalid: Decayed,
+}
+
+impl Basis {
+    pub(crate) fn of(record: &PeerRecord) -> Self {
+        let evidence = &record.evidence;
+        let dealings = &*evidence.dealings;
+        Self {
+            touched: touched(record),
+            pool: record.pool(),
+            kind: evidence.kind,
+            latency_ms: evidence.latency_ms,
+            dials: [evidence.dials_ok, evidence.dials_failed],
+            session_mean_s: record.session_mean_s(),
+            transfers: [dealings.transfers_ok, dealings.transfers_failed],
+            invalid: dealings.invalid_data,
+        }
+    }
+
+    pub(crate) fn pool(&self) -> Pool {
+        self.pool
+    }
+
+    pub(crate) fn rank(&self) -> f64 {
+        let half_lives = self.touched.as_millis() as f64 / HALF_LIFE.as_millis() as f64;
+        // The logarithm turns the product into a sum in which `now` is the same for everybody.
+        half_lives + self.facts().quality().max(f64::MIN_POSITIVE).log2()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            dials: together(self.dials),
+            latency_ms: self.latency_ms.map(f64::from),
+            session_s: self.session_mean_s,
+            transfers: together(self.transfers),
+            kind: self.kind,
+            pool: self.pool,
+            invalid: self.invalid.latest(),
+        }
+    }
+}
+
 /// The numbers a score rests on, without the words: what a store or a queue needs by the million.
 pub(crate) struct Facts {
     dials: (f64, f64),
@@ -123,19 +175,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     pub(crate) fn of(record: &PeerRecord) -> Self {
-        let evidence = &record.evidence;
-        Self {
-            dials: together(evidence.dials_ok, evidence.dials_failed),
-            latency_ms: evidence.latency_ms.map(f64::from),
-            session_s: record.session_mean_s(),
-            transfers: together(
-                evidence.dealings.transfers_ok,
-                evidence.dealings.transfers_failed,
-            ),
-            kind: evidence.kind,
-            pool: record.pool(),
-            invalid: evidence.dealings.invalid_data.latest(),
-        }
+        Basis::of(record).facts()
     }
 
     pub(crate) fn reliability(&self) -> f64 {
@@ -295,14 +335,13 @@ fn recency(record: &PeerRecord, now: Time) -> f64 {
     decay::factor(now.since(touched(record)))
 }
 
-/// When its quality last changed. Being talked about is no such moment, and neither is a failure:
-/// failing lowers the quality and must not make a peer look fresher.
+/// See [`Basis::touched`].
 fn touched(record: &PeerRecord) -> Time {
     record.last_seen.unwrap_or(record.first_seen)
 }
 
 /// Two counts as of the later of their last changes, so that their ratio is right.
-fn together(ok: Decayed, failed: Decayed) -> (f64, f64) {
+fn together([ok, failed]: [Decayed; 2]) -> (f64, f64) {
     let at = ok.at().max(failed.at());
     (ok.value(at), failed.value(at))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::{Book, Meeting, blames_peer};
+use super::{Book, Meeting, blames_peer, was_met};
 use crate::{
     address::Address,
     addresses,
@@ -16,7 +16,8 @@ use crate::{
     input::{AddressFailure, Deed, Failure, Identified},
     key::PeerKey,
     reach::Reach,
-    record::{ADDRESSES_MAX, PROTOCOLS_MAX, Place, Role},
+    record::{ADDRESSES_MAX, PROTOCOLS_MAX, PeerRecord, Place, Role},
+    records::Entry,
     reputation::{self, Judgement},
     source::Source,
     survival::SurvivalCounts,
@@ -27,14 +28,15 @@ use crate::{
 impl Book {
     /// An authenticated connection is up: the only way to become proven.
     pub fn met(&mut self, now: Time, key: &PeerKey, meeting: Meeting<'_>, config: &Config) {
-        if let Some(address) = meeting.dialled {
-            let teller = self.who_told(key, address);
-            self.judge_teller(now, teller, true, config);
-        }
-        self.ensure(now, key);
-        let seat = self.records.get(key).and_then(|entry| entry.slot);
-        if let Some(slot) = seat {
-            self.placement.free(slot, key);
+        match self.records.get(key) {
+            Some(Entry { record, slot, .. }) => {
+                if let Some(slot) = *slot {
+                    self.placement.free(slot, key);
+                }
+                let teller = meeting.dialled.and_then(|it| who_told(record, it));
+                self.judge_teller(now, teller, true, config);
+            }
+            None => self.take_in(now, key),
         }
         let dials_ok = match meeting.dialled {
             Some(_) => Decayed::new(1.0, now),
@@ -44,9 +46,8 @@ impl Book {
             dials_ok,
             ..Counts::default()
         };
-        self.grow(now, key, &grown, |entry| {
-            entry.slot = None;
-            let record = &mut entry.record;
+        self.grow(now, key, |Entry { record, slot, .. }| {
+            *slot = None;
             // Who hung up at once last time may do so again: its waits grow on until it stays.
             let short = |session: Duration| session < config.check_every;
             if !record.last_session().is_some_and(short) {
@@ -64,6 +65,7 @@ impl Book {
                 addresses::add(record, address.clone(), &Source::Own, now);
                 addresses::worked(record, address, now, meeting.took, meeting.place);
             }
+            grown
         });
         if let Some(ip) = meeting.dialled.and_then(Address::ip) {
             self.clear_host(now, ip);
@@ -104,8 +106,9 @@ impl Book {
             session_s: Decayed::new(session.as_secs_f64(), now),
             ..Counts::default()
         };
-        self.grow(now, key, &grown, |entry| {
-            entry.record.last_disconnected = Some(now);
+        self.grow(now, key, |Entry { record, .. }| {
+            record.last_disconnected = Some(now);
+            grown
         });
     }
 
@@ -148,15 +151,17 @@ impl Book {
         };
         self.common.share(&mut role);
         self.update(now, &told.peer, |record| {
-            let before = record.clone();
-            record.role.agent = role.agent;
-            record.role.protocols = role.protocols;
-            record.role.relay = told
-                .protocols
-                .iter()
-                .any(|name| name.starts_with("/libp2p/circuit/relay/0.2.0/hop"));
+            let relays = |name: &String| name.starts_with("/libp2p/circuit/relay/0.2.0/hop");
+            let known = &mut record.role;
+            let mut changed = set(&mut known.agent, role.agent)
+                | set(&mut known.protocols, role.protocols)
+                | set(&mut known.relay, told.protocols.iter().any(relays));
             if !told.public_key.is_empty() {
-                record.credentials.public_key = Blob::new(told.public_key.clone());
+                let key = Blob::new(told.public_key.clone());
+                if record.credentials.public_key != key {
+                    record.credentials.public_key = key;
+                    changed = true;
+                }
             }
             let believable = told
                 .addresses
@@ -164,9 +169,9 @@ impl Book {
                 .filter(|address| reach.is_believable(address, Some(told.scope)))
                 .take(ADDRESSES_MAX);
             for address in believable {
-                addresses::add(record, address.clone(), &Source::Own, now);
+                changed |= addresses::add(record, address.clone(), &Source::Own, now);
             }
-            *record != before
+            changed
         });
     }
 
@@ -208,7 +213,7 @@ impl Book {
         let mut tellers: Vec<_> = failures
             .iter()
             .filter(|failed| blames_peer(failed.failure) || failed.failure == Failure::WrongPeer)
-            .filter_map(|failed| self.who_told(key, &failed.address))
+            .filter_map(|failed| who_told(self.get(key)?, &failed.address))
             .collect();
         tellers.sort_unstable();
         tellers.dedup();
@@ -224,14 +229,14 @@ impl Book {
             dials_failed,
             ..Counts::default()
         };
-        self.grow(now, key, &grown, |entry| {
-            let record = &mut entry.record;
+        self.grow(now, key, |Entry { record, .. }| {
             addresses::failed(record, failures, now);
             if peer_at_fault {
                 record.last_failed = Some(now);
                 let in_row = &mut record.evidence.failures_in_row;
                 *in_row = in_row.saturating_add(1);
             }
+            grown
         });
         if hosts::blame(&mut self.memory.hosts, failures, now, config, rng) {
             self.unsaved.touch_memory(now);
@@ -240,9 +245,12 @@ impl Book {
 
     /// Some addresses failed while another of the same peer worked.
     pub fn bypassed(&mut self, now: Time, key: &PeerKey, failures: &[AddressFailure]) {
+        if failures.is_empty() {
+            return;
+        }
         self.update(now, key, |record| {
             addresses::failed(record, failures, now);
-            !failures.is_empty()
+            true
         });
     }
 
@@ -254,13 +262,15 @@ impl Book {
         deed: Deed,
         config: &Config,
     ) -> Option<Judgement> {
-        let judgement = reputation::judge(self.get(key)?, deed, now, config);
-        self.grow(now, key, &judgement.grown, |entry| {
-            if let Some(ban) = judgement.ban {
-                entry.record.control.banned = Some(ban.into());
+        let mut judgement = None;
+        self.grow(now, key, |Entry { record, .. }| {
+            let judged = judgement.insert(reputation::judge(record, deed, now, config));
+            if let Some(ban) = judged.ban {
+                record.control.banned = Some(ban.into());
             }
+            judged.grown
         });
-        Some(judgement)
+        judgement
     }
 
     /// Holds nothing against a peer any more.
@@ -274,7 +284,7 @@ impl Book {
                 misbehaviour: Penalty::new(-held.value(now), now),
                 ..Counts::default()
             };
-            self.grow(now, key, &forgiven, |_| {});
+            self.grow(now, key, |_| forgiven);
         }
     }
 
@@ -285,4 +295,20 @@ impl Book {
         self.memory.survival.learn(age, absence, answered);
         self.unsaved.learn(now, &learned);
     }
+}
+
+/// Who told us that a peer we never met lives there, if nobody has tried it before.
+fn who_told(record: &PeerRecord, address: &Address) -> Option<Source> {
+    let known = record.address(address)?;
+    let untried = !was_met(record) && known.last_failure.is_none();
+    untried.then(|| known.source.clone())
+}
+
+/// Says whether that was new.
+fn set<T: PartialEq>(fact: &mut T, said: T) -> bool {
+    let is_new = *fact != said;
+    if is_new {
+        *fact = said;
+    }
+    is_new
 }

@@ -1,6 +1,6 @@
 //! What is said of a peer: addresses to try, and nothing else. Whoever is not known yet needs a seat.
 
-use super::{Book, netgroup, was_met};
+use super::{Book, netgroup};
 use crate::{
     address::Address,
     addresses,
@@ -120,13 +120,6 @@ impl Book {
         });
     }
 
-    /// Who told us that a peer we never met lives there, if nobody has tried it before.
-    pub(super) fn who_told(&self, key: &PeerKey, address: &Address) -> Option<Source> {
-        let record = self.get(key).filter(|record| !was_met(record))?;
-        let known = record.address(address)?;
-        (known.last_failure.is_none()).then(|| known.source.clone())
-    }
-
     fn seat(&mut self, now: Time, record: PeerRecord, config: &Config) -> bool {
         let Some(slot) = self.seat_of(&record) else {
             return false;
@@ -142,10 +135,11 @@ impl Book {
         }
         let key = record.key.clone();
         self.hot.turned_up(&key);
-        self.unsaved.touch(now, &key);
+        let mut entry = Entry::new(record);
+        self.unsaved.touch(now, &key, &mut entry.ticket);
         self.placement.take(slot, key);
-        let slot = Some(slot);
-        self.records.insert(Entry { record, slot });
+        entry.slot = Some(slot);
+        self.records.insert(entry);
         true
     }
 
