@@ -92,7 +92,11 @@ impl SqliteStore {
     /// Makes sure that it is.
     fn attach(&mut self, lock: &Lock) -> Result<(), StoreError> {
         if self.is_attached()? {
-            self.log = log_of(&self.path)?;
+            // It stays the same for as long as anybody has the file open. To look again would have the
+            // next commit write down when the log was last changed, which takes as long as the log itself.
+            if self.log.is_none() {
+                self.log = log_of(&self.path)?;
+            }
             return Ok(());
         }
         // A file removed or replaced under us lives on in the connection; what it held must not be lost.
@@ -447,13 +451,13 @@ fn commit(
             continue;
         }
         let saved = rows::saved(&tx, seal, key)?;
-        let known = saved.as_deref().and_then(|text| seal.record(text));
+        let known = saved.as_ref().and_then(|saved| seal.record(&saved.text));
         let mut known = known.filter(|known| known.key == *key);
         if let Some(record) = &mut known {
             record.sanitise(now);
         }
         let merged = merge(delta, known, now);
-        effect.wrote |= rows::put(&tx, seal, &merged, saved.as_deref())?;
+        effect.wrote |= rows::put(&tx, seal, &merged, saved.as_ref())?;
     }
     for key in &changes.forgotten {
         effect.forgot |= rows::remove(&tx, seal, key)?;

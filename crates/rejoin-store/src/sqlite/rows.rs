@@ -2,7 +2,7 @@
 //! indexes.
 
 use rejoin_core::{Memory, PeerKey, PeerRecord, Pool, Ranked, score};
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::seal::{Seal, header::Header};
 
@@ -14,14 +14,23 @@ pub(super) fn record(row: &Row<'_>, seal: &Seal) -> Option<PeerRecord> {
     (*seal.row_key(&record.key) == *key).then_some(record)
 }
 
-/// What is saved of a peer, in text.
+/// What is saved of a peer: in which row, and the record as it is written there.
+pub(super) struct Saved {
+    id: i64,
+    pub(super) text: String,
+}
+
+/// What is saved of a peer, if anything is.
 pub(super) fn saved(
     conn: &Connection,
     seal: &Seal,
     key: &PeerKey,
-) -> rusqlite::Result<Option<String>> {
-    conn.prepare_cached("SELECT record FROM peers WHERE key = ?1")?
-        .query_row([seal.row_key(key)], |row| row.get(0))
+) -> rusqlite::Result<Option<Saved>> {
+    conn.prepare_cached("SELECT id, record FROM peers WHERE key = ?1")?
+        .query_row([seal.row_key(key)], |row| {
+            let (id, text) = (row.get(0)?, row.get(1)?);
+            Ok(Saved { id, text })
+        })
         .optional()
 }
 
@@ -45,23 +54,20 @@ pub(super) fn put(
     conn: &Connection,
     seal: &Seal,
     record: &PeerRecord,
-    saved: Option<&str>,
+    saved: Option<&Saved>,
 ) -> rusqlite::Result<bool> {
-    let text = seal.record_text(record, saved).map_err(no_chance)?;
-    if saved == Some(&text) {
+    let Some(saved) = saved else {
+        return put_new(conn, seal, record);
+    };
+    let text = sealed(seal, record, Some(&saved.text))?;
+    if saved.text == text {
         return Ok(false);
     }
-    // Not REPLACE: that would move the row, and touch every index even if only the record differs.
-    write(
-        conn,
-        "INSERT INTO peers (key, pool, anchor, rank, record)
-         VALUES (:key, :pool, :anchor, :rank, :record)
-         ON CONFLICT (key) DO UPDATE SET pool = :pool, anchor = :anchor, rank = :rank,
-             record = :record",
-        seal,
-        record,
-        &text,
-    )?;
+    let (pool, anchor, rank) = place(record);
+    conn.prepare_cached(
+        "UPDATE peers SET pool = ?1, anchor = ?2, rank = ?3, record = ?4 WHERE id = ?5",
+    )?
+    .execute(params![pool, anchor, rank, text, saved.id])?;
     Ok(true)
 }
 
@@ -71,32 +77,25 @@ pub(super) fn put_new(
     seal: &Seal,
     record: &PeerRecord,
 ) -> rusqlite::Result<bool> {
-    let text = seal.record_text(record, None).map_err(no_chance)?;
-    let written = write(
-        conn,
-        "INSERT INTO peers (key, pool, anchor, rank, record)
-         VALUES (:key, :pool, :anchor, :rank, :record) ON CONFLICT (key) DO NOTHING",
-        seal,
-        record,
-        &text,
-    )?;
+    let (key, text) = (seal.row_key(&record.key), sealed(seal, record, None)?);
+    let (pool, anchor, rank) = place(record);
+    let written = conn
+        .prepare_cached(
+            "INSERT INTO peers (key, pool, anchor, rank, record) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (key) DO NOTHING",
+        )?
+        .execute(params![key, pool, anchor, rank, text])?;
     Ok(written > 0)
 }
 
-fn write(
-    conn: &Connection,
-    sql: &str,
-    seal: &Seal,
-    record: &PeerRecord,
-    text: &str,
-) -> rusqlite::Result<usize> {
-    conn.prepare_cached(sql)?.execute(named_params! {
-        ":key": seal.row_key(&record.key),
-        ":pool": number_of(record.pool()),
-        ":anchor": record.control.anchor,
-        ":rank": finite(score::rank(record)),
-        ":record": text,
-    })
+fn sealed(seal: &Seal, record: &PeerRecord, before: Option<&str>) -> rusqlite::Result<String> {
+    seal.record_text(record, before).map_err(no_chance)
+}
+
+/// The columns by which a record is found in the indexes.
+fn place(record: &PeerRecord) -> (i64, bool, f64) {
+    let rank = finite(score::rank(record));
+    (number_of(record.pool()), record.control.anchor, rank)
 }
 
 /// How the pools are written.
@@ -114,12 +113,9 @@ pub(super) fn reseal(
     id: i64,
     record: &PeerRecord,
 ) -> rusqlite::Result<()> {
-    conn.prepare_cached("UPDATE peers SET key = :key, record = :record WHERE id = :id")?
-        .execute(named_params! {
-            ":key": seal.row_key(&record.key),
-            ":record": seal.record_text(record, None).map_err(no_chance)?,
-            ":id": id,
-        })?;
+    let (key, text) = (seal.row_key(&record.key), sealed(seal, record, None)?);
+    conn.prepare_cached("UPDATE peers SET key = ?1, record = ?2 WHERE id = ?3")?
+        .execute(params![key, text, id])?;
     Ok(())
 }
 

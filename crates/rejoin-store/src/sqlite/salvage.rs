@@ -169,9 +169,9 @@ pub(super) fn complete(
     let mut peers = 0;
     for record in shelf.peers.values() {
         let saved = rows::saved(&tx, seal, &record.key)?;
-        let known = saved.as_deref().and_then(|text| seal.record(text));
+        let known = saved.as_ref().and_then(|saved| seal.record(&saved.text));
         if known.is_none_or(|known| is_later(record, &known)) {
-            rows::put(&tx, seal, record, saved.as_deref())?;
+            rows::put(&tx, seal, record, saved.as_ref())?;
             peers += 1;
         }
     }
