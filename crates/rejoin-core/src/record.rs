@@ -475,11 +475,11 @@ impl<'de> Visitor<'de> for NoLargerThanNeeded {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut read: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(2);
         while let Some(known) = read.next_element()? {
-            list.reserve_exact(1);
             list.push(known);
         }
+        list.shrink_to_fit();
         Ok(list)
     }
 }

@@ -113,11 +113,19 @@ pub trait PeerStore: fmt::Debug {
         limit: usize,
     ) -> Result<(Vec<PeerRecord>, Option<u64>), StoreError>;
 
-    /// How many peers there are; those whose record cannot be read are among them.
+    /// How many peers there are; those whose record cannot be read are among them. Costs O(n) on SQLite.
     ///
     /// # Errors
     /// If the place cannot be read.
     fn count(&mut self) -> Result<usize, StoreError>;
+
+    /// Whether there are no more peers than that; mostly without counting them.
+    ///
+    /// # Errors
+    /// If the place cannot be read.
+    fn fits(&mut self, room: usize) -> Result<bool, StoreError> {
+        Ok(self.count()? <= room)
+    }
 
     /// Joins `changes` with what is saved, whoever saved it: all of them or none. Once this returns
     /// they survive a crash and a power cut. Changes that change nothing write nothing.

@@ -201,6 +201,17 @@ impl Repairs {
         self.ahead = self.ahead.max(record.last_touched().since(now));
     }
 
+    /// A record just read, put right; `None` if it did not read. Either way it is counted.
+    pub(crate) fn usable(&mut self, read: Option<PeerRecord>, now: Time) -> Option<PeerRecord> {
+        let Some(mut record) = read else {
+            self.unreadable += 1;
+            return None;
+        };
+        self.note(&record, now);
+        self.values += record.sanitise(now);
+        Some(record)
+    }
+
     /// What the user should know of it, if anything.
     pub fn notice(self) -> Option<Notice> {
         let Self { values, ahead, .. } = self;

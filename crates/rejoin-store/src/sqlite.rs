@@ -230,29 +230,26 @@ impl SqliteStore {
         }
     }
 
-    /// Runs a query for `key, record` and takes at most `limit` readable records.
+    /// Runs a query for `key, record, id` and takes at most `limit` readable records; returns the number of
+    /// the last row it came by.
     fn records(
         &mut self,
         sql: &str,
         params: impl Params,
         limit: usize,
         into: &mut Vec<PeerRecord>,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Option<i64>> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let mut found = statement.query(params)?;
+        let mut last = None;
         while into.len() < limit
             && let Some(row) = found.next()?
         {
-            match rows::record(row, &self.seal) {
-                Some(mut record) => {
-                    self.repairs.note(&record, self.now);
-                    self.repairs.values += record.sanitise(self.now);
-                    into.push(record);
-                }
-                None => self.repairs.unreadable += 1,
-            }
+            let record = rows::record(row, &self.seal);
+            into.extend(self.repairs.usable(record, self.now));
+            last = Some(row.get(2)?);
         }
-        Ok(())
+        Ok(last)
     }
 }
 
@@ -341,7 +338,7 @@ impl PeerStore for SqliteStore {
             // No key is empty, so everything lies behind the empty one.
             let after = after.map_or_else(Cow::default, |key| store.seal.row_key(key));
             store.records(
-                "SELECT key, record FROM peers WHERE key > ?1 ORDER BY key",
+                "SELECT key, record, id FROM peers WHERE key > ?1 ORDER BY key",
                 [after],
                 limit,
                 &mut page,
@@ -359,12 +356,17 @@ impl PeerStore for SqliteStore {
         let rows = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|store| {
             let mut page = Vec::new();
-            store.records(BROWSE, params![from, rows], limit, &mut page)?;
             // What cannot be read is passed over, and no reason to stop.
-            let last: Option<i64> = (store.conn.prepare_cached(BROWSED)?)
-                .query_row(params![from, rows], |row| row.get(0))?;
+            let last = store.records(BROWSE, params![from, rows], limit, &mut page)?;
             Ok((page, last.and_then(|last| u64::try_from(last).ok())))
         })
+    }
+
+    fn fits(&mut self, room: usize) -> Result<bool, StoreError> {
+        // There are no more of them than numbers were given.
+        let sql = "SELECT coalesce(max(id), 0) FROM peers";
+        let given: i64 = self.read(|store| store.conn.query_one(sql, [], |row| row.get(0)))?;
+        Ok(usize::try_from(given).is_ok_and(|given| given <= room) || self.count()? <= room)
     }
 
     fn count(&mut self) -> Result<usize, StoreError> {
@@ -474,31 +476,28 @@ fn commit(
     Ok(Some(effect))
 }
 
-const ANCHORS: &str = "SELECT key, record FROM peers WHERE anchor = 1 ORDER BY rank DESC, key";
+const ANCHORS: &str = "SELECT key, record, id FROM peers WHERE anchor = 1 ORDER BY rank DESC, key";
 
 // An anchor has already been taken.
 const PROVEN: &str =
-    "SELECT key, record FROM peers WHERE pool = 0 AND anchor = 0 ORDER BY rank DESC, key";
+    "SELECT key, record, id FROM peers WHERE pool = 0 AND anchor = 0 ORDER BY rank DESC, key";
 
 const HEARSAY: &str =
-    "SELECT key, record FROM peers WHERE pool = 1 AND anchor = 0 ORDER BY rank DESC, key";
+    "SELECT key, record, id FROM peers WHERE pool = 1 AND anchor = 0 ORDER BY rank DESC, key";
 
-const FIND: &str = "SELECT key, record FROM peers WHERE key = ?1";
+const FIND: &str = "SELECT key, record, id FROM peers WHERE key = ?1";
 
-const BROWSE: &str = "SELECT key, record FROM peers WHERE id > ?1 ORDER BY id LIMIT ?2";
+const BROWSE: &str = "SELECT key, record, id FROM peers WHERE id > ?1 ORDER BY id LIMIT ?2";
 
-const BROWSED: &str =
-    "SELECT max(id) FROM (SELECT id FROM peers WHERE id > ?1 ORDER BY id LIMIT ?2)";
-
-const RANKED: &str = "SELECT key, record FROM peers WHERE pool = ?1 ORDER BY rank DESC, key";
+const RANKED: &str = "SELECT key, record, id FROM peers WHERE pool = ?1 ORDER BY rank DESC, key";
 
 const EQUALS: &str =
-    "SELECT key, record FROM peers WHERE pool = ?1 AND rank = ?2 AND key > ?3 ORDER BY key";
+    "SELECT key, record, id FROM peers WHERE pool = ?1 AND rank = ?2 AND key > ?3 ORDER BY key";
 
 const BELOW: &str =
-    "SELECT key, record FROM peers WHERE pool = ?1 AND rank < ?2 ORDER BY rank DESC, key";
+    "SELECT key, record, id FROM peers WHERE pool = ?1 AND rank < ?2 ORDER BY rank DESC, key";
 
-const WORST: &str = "SELECT key, record FROM peers WHERE pool = 0 ORDER BY rank, key DESC";
+const WORST: &str = "SELECT key, record, id FROM peers WHERE pool = 0 ORDER BY rank, key DESC";
 
 #[cfg(test)]
 mod tests {

@@ -168,7 +168,7 @@ struct Loading {
     room: usize,
     /// How many were read.
     read: usize,
-    /// How many there were when it began.
+    /// How many there were when it began, where there is no room for all.
     all: usize,
     way: Way,
 }
@@ -208,10 +208,12 @@ impl Loading {
     fn next(&mut self, store: &mut dyn PeerStore) -> Result<(Vec<PeerRecord>, bool), StoreError> {
         let (page, next) = match &self.way {
             Way::NotBegun => {
-                self.all = store.count()?;
-                self.way = match self.all <= self.room {
+                self.way = match store.fits(self.room)? {
                     true => Way::All { from: 0 },
-                    false => Way::best(Pool::Proven, self.room),
+                    false => {
+                        self.all = store.count()?;
+                        Way::best(Pool::Proven, self.room)
+                    }
                 };
                 return self.next(store);
             }
