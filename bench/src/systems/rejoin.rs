@@ -43,12 +43,12 @@ const FIRST: usize = 200;
 
 impl Rejoin {
     pub fn open(folder: &Path) -> Self {
-        Self::over(plain(folder), usize::MAX)
+        Self::over(start(folder, None), usize::MAX)
     }
 
     /// With no more than [`HOT`] in memory.
     pub fn open_hot(folder: &Path) -> Self {
-        Self::over(plain(folder), HOT)
+        Self::over(start(folder, None), HOT)
     }
 
     /// With everything sealed by a key that the program holds, so that none has to be made of words.
@@ -57,8 +57,7 @@ impl Rejoin {
             mode: Mode::All,
             key: SealKey::raw([7; 32]),
         };
-        let opened = rejoin_store::open_sealed(&url(folder), &sealing, BEGIN);
-        Self::over(opened.expect("a store").store, usize::MAX)
+        Self::over(start(folder, Some(&sealing)), usize::MAX)
     }
 
     fn over(mut store: Box<dyn PeerStore + Send>, hot: usize) -> Self {
@@ -131,13 +130,11 @@ impl Rejoin {
     }
 }
 
-fn plain(folder: &Path) -> Box<dyn PeerStore + Send> {
-    let opened = rejoin_store::open(&url(folder), BEGIN);
+/// As a node opens its store.
+fn start(folder: &Path, sealing: Option<&Sealing>) -> Box<dyn PeerStore + Send> {
+    let url = format!("sqlite:{}", folder.join("peers.db").display());
+    let opened = rejoin_store::open_for_start(&url, sealing, BEGIN);
     opened.expect("a store").store
-}
-
-fn url(folder: &Path) -> String {
-    format!("sqlite:{}", folder.join("peers.db").display())
 }
 
 fn key(id: &[u8; 32]) -> PeerKey {

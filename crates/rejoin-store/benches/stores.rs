@@ -38,7 +38,8 @@ fn stores(c: &mut Criterion) {
             store.close().expect("a sound store");
             group.bench_function(BenchmarkId::new("reopen to best 20", size), |b| {
                 b.iter(|| {
-                    let mut store = open(&url).store;
+                    let opened = rejoin_store::open_for_start(&url, None, NOW);
+                    let mut store = opened.expect("a sound store").store;
                     black_box(store.memory().expect("a sound store"));
                     black_box(store.best(20).expect("a sound store"));
                 });

@@ -20,6 +20,8 @@ use std::{fmt, slice};
 
 use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Recall, Recalled, Time};
 
+use self::sqlite::Look;
+
 pub use error::{Retry, StoreError};
 pub use json::JSON_BYTES_MAX;
 pub use notice::{Notice, Repairs};
@@ -138,6 +140,15 @@ pub trait PeerStore: fmt::Debug {
     /// and the same changes may be committed again.
     fn commit(&mut self, changes: &Changes, now: Time) -> Result<(), StoreError>;
 
+    /// Looks for the damage that [`open_for_start`] has left for later, and mends it. Finds nothing
+    /// otherwise, and costs nothing then.
+    ///
+    /// # Errors
+    /// If the place cannot be read, or not be mended.
+    fn check(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// What had to be mended in the values read so far.
     fn repairs(&self) -> Repairs;
 
@@ -170,7 +181,7 @@ pub struct Opened {
 /// If `url` has another form, the place cannot be read or written at all, the file was written by a
 /// newer version, or all of it is sealed. The file is then left as it was.
 pub fn open(url: &str, now: Time) -> Result<Opened, StoreError> {
-    open_with(url, None, now)
+    open_with(url, None, Look::Close, now)
 }
 
 /// As [`open`], with the key to a sealed store, which is then sealed as `sealing` has it: a store that
@@ -180,7 +191,21 @@ pub fn open(url: &str, now: Time) -> Result<Opened, StoreError> {
 /// # Errors
 /// As [`open`], or if the key is of no use or not the one the store was sealed with.
 pub fn open_sealed(url: &str, sealing: &Sealing, now: Time) -> Result<Opened, StoreError> {
-    open_with(url, Some(sealing), now)
+    open_with(url, Some(sealing), Look::Close, now)
+}
+
+/// As [`open`] and [`open_sealed`], for a program that has to be among its peers again at once: the look
+/// over all of a small database, some fifteen milliseconds with ten thousand peers, is left to
+/// [`PeerStore::check`]. A [`Writer`](writer::Writer) begins with that.
+///
+/// # Errors
+/// As [`open_sealed`].
+pub fn open_for_start(
+    url: &str,
+    sealing: Option<&Sealing>,
+    now: Time,
+) -> Result<Opened, StoreError> {
+    open_with(url, sealing, Look::Glance, now)
 }
 
 /// What of the store at `url` is sealed. Takes no key; a store that is not there is not sealed.
@@ -218,7 +243,7 @@ pub fn rekey(
             Ok(store.take_notices())
         }
         Place::Sqlite(path) => {
-            let mut store = sqlite::SqliteStore::open(path.clone(), Some(old), now)?;
+            let mut store = sqlite::SqliteStore::open(path.clone(), Some(old), Look::Close, now)?;
             if store.mode() == Mode::Off {
                 return Err(StoreError::NotSealed { path });
             }
@@ -230,7 +255,12 @@ pub fn rekey(
     }
 }
 
-fn open_with(url: &str, sealing: Option<&Sealing>, now: Time) -> Result<Opened, StoreError> {
+fn open_with(
+    url: &str,
+    sealing: Option<&Sealing>,
+    look: Look,
+    now: Time,
+) -> Result<Opened, StoreError> {
     let key = sealing.map(|sealing| &sealing.key);
     Ok(match url.parse()? {
         Place::Memory => Opened::of(memory::MemoryStore::new(now)),
@@ -242,8 +272,9 @@ fn open_with(url: &str, sealing: Option<&Sealing>, now: Time) -> Result<Opened, 
             Opened::of(store)
         }
         Place::Sqlite(path) => {
-            let mut store = sqlite::SqliteStore::open(path, key, now)?;
+            let mut store = sqlite::SqliteStore::open(path, key, look, now)?;
             if let Some((mode, key)) = differing(sealing, store.mode()) {
+                store.check()?;
                 store.reseal(mode, key)?;
             }
             Opened::of(store)

@@ -22,6 +22,7 @@ use std::{
 use rejoin_core::{Changes, Counts, Memory, PeerKey, PeerRecord, Pool, Ranked, Recalled, Time};
 use rusqlite::{Connection, Params, TransactionBehavior, params};
 
+pub(crate) use self::opening::Look;
 use self::{last_good::LastGood, opening::is_damage, salvage::WAL};
 use crate::{
     Notice, PeerStore, Repairs, SealKey, StoreError,
@@ -42,6 +43,8 @@ pub(crate) struct SqliteStore {
     /// The log that belongs to it.
     log: Option<Identity>,
     last_good: LastGood,
+    /// It was only glanced at so far.
+    unchecked: bool,
     now: Time,
     repairs: Repairs,
     notices: Vec<Notice>,
@@ -53,6 +56,7 @@ impl SqliteStore {
     pub(crate) fn open(
         path: PathBuf,
         key: Option<&SealKey>,
+        look: Look,
         now: Time,
     ) -> Result<Self, StoreError> {
         let path = durable::settle(path)?;
@@ -63,11 +67,12 @@ impl SqliteStore {
         let lock = headers.is_empty().then_some(lock);
         let seal = Seal::open(headers, key, &path)?;
         let lock = lock.map_or_else(|| Lock::take(&path), Ok)?;
-        let (conn, notices) = opening::open_sound(&path, now, &seal, &lock)?;
+        let (conn, notices) = opening::open_sound(&path, now, &seal, look, &lock)?;
         Ok(Self {
             file: durable::identity(&path)?,
             log: log_of(&path)?,
             last_good: LastGood::of(&path),
+            unchecked: look == Look::Glance,
             path,
             conn,
             seal,
@@ -137,10 +142,12 @@ impl SqliteStore {
     }
 
     fn reopen(&mut self, lock: &Lock) -> Result<(), StoreError> {
-        let (conn, notices) = opening::open_sound(&self.path, self.now, &self.seal, lock)?;
+        let opened = opening::open_sound(&self.path, self.now, &self.seal, Look::Close, lock);
+        let (conn, notices) = opened?;
         let (file, log) = (durable::identity(&self.path)?, log_of(&self.path)?);
         // All of it or nothing: a connection that stands for nothing must not pass for this file's.
         (self.conn, self.file, self.log) = (conn, file, log);
+        self.unchecked = false;
         self.notices.extend(notices);
         Ok(())
     }
@@ -397,6 +404,18 @@ impl PeerStore for SqliteStore {
             .map_err(StoreError::sqlite("save to", &self.path))?
             .ok_or_else(|| self.resealed())?;
         self.committed(effect, &changes.forgotten, &lock);
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), StoreError> {
+        if self.unchecked {
+            // What it finds is damage like any other: that met in reading.
+            self.read(|store| match schema::inner_flaw(&store.conn)? {
+                Some(flaw) => Err(opening::damage(flaw)),
+                None => Ok(()),
+            })?;
+            self.unchecked = false;
+        }
         Ok(())
     }
 

@@ -266,6 +266,10 @@ impl Way {
 
 impl<R: FnMut(Report)> Work<R> {
     fn run(mut self, inbox: Receiver<Job>) {
+        if let Err(error) = self.store.check() {
+            tracing::warn!(%error, "the peer memory cannot be looked over now");
+        }
+        self.tell_notices();
         while let Ok(job) = inbox.recv() {
             match job {
                 Job::Commit {
@@ -276,12 +280,16 @@ impl<R: FnMut(Report)> Work<R> {
                 Job::Load => self.read(Wanted::Page),
                 Job::Recall(whom) => self.read(Wanted::Recalled(whom)),
             }
-            for notice in self.store.take_notices() {
-                (self.report)(Report::Noticed(notice));
-            }
+            self.tell_notices();
         }
         if let Err(error) = self.store.close() {
             tracing::warn!(%error, "the peer memory was saved but not tidied up");
+        }
+    }
+
+    fn tell_notices(&mut self) {
+        for notice in self.store.take_notices() {
+            (self.report)(Report::Noticed(notice));
         }
     }
 

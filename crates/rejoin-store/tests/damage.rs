@@ -7,10 +7,14 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{Seek, SeekFrom, Write},
+    sync::mpsc,
 };
 
 use proptest::prelude::*;
-use rejoin_store::{Notice, Opened, StoreError};
+use rejoin_store::{
+    Notice, Opened, StoreError, open_for_start,
+    writer::{Report, Writer},
+};
 use rusqlite::config::DbConfig;
 
 use fixtures::{NOW, Place, all, key, open, peer, saving};
@@ -93,31 +97,54 @@ fn our_tables_under_a_wrong_mark_are_salvaged() {
 #[test]
 fn an_index_that_disagrees_with_its_table_hides_nobody() {
     for index in ["peers_by_rank", "sqlite_autoindex_peers_1"] {
-        let place = Place::new("sqlite");
-        place.fill(0..20);
-        let conn = rusqlite::Connection::open(place.path()).unwrap();
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)
-            .unwrap();
-        conn.pragma_update(None, "writable_schema", true).unwrap();
-        conn.execute_batch(&format!(
-            "CREATE INDEX bare ON peers (id);
-             UPDATE sqlite_schema AS a SET rootpage = b.rootpage FROM sqlite_schema AS b
-             WHERE (a.name, b.name) IN (('bare', '{index}'), ('{index}', 'bare'))"
-        ))
-        .unwrap();
-        drop(conn);
-        let conn = rusqlite::Connection::open(place.path()).unwrap();
-        let quick: String = conn
-            .query_one("PRAGMA quick_check", [], |row| row.get(0))
-            .unwrap();
-        assert_eq!(quick, "ok");
-        drop(conn);
+        let place = with_twenty_and_a_wrong(index);
         let mut opened = open(&place.url());
         assert_eq!(damage(&opened), (20, 0, 0), "{index}");
         let store = &mut *opened.store;
         let (scanned, best) = (all(store).len(), store.best(usize::MAX).unwrap().len());
         assert_eq!((scanned, best), (20, 20), "{index}");
     }
+}
+
+/// The index leads elsewhere, which SQLite's quick check does not see.
+fn with_twenty_and_a_wrong(index: &str) -> Place {
+    let place = Place::new("sqlite");
+    place.fill(0..20);
+    let conn = rusqlite::Connection::open(place.path()).unwrap();
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)
+        .unwrap();
+    conn.pragma_update(None, "writable_schema", true).unwrap();
+    conn.execute_batch(&format!(
+        "CREATE INDEX bare ON peers (id);
+         UPDATE sqlite_schema AS a SET rootpage = b.rootpage FROM sqlite_schema AS b
+         WHERE (a.name, b.name) IN (('bare', '{index}'), ('{index}', 'bare'))"
+    ))
+    .unwrap();
+    drop(conn);
+    let conn = rusqlite::Connection::open(place.path()).unwrap();
+    let quick = conn.query_one("PRAGMA quick_check", [], |row| row.get::<_, String>(0));
+    assert_eq!(quick.unwrap(), "ok");
+    place
+}
+
+#[test]
+fn what_a_start_leaves_for_later_is_mended_before_the_first_job() {
+    let place = with_twenty_and_a_wrong("sqlite_autoindex_peers_1");
+    let Opened { notice, store } = open_for_start(&place.url(), None, NOW).unwrap();
+    assert_eq!(notice, [], "it looks sound at a glance");
+    let (to, reports) = mpsc::channel();
+    let report = move |report| to.send(report).unwrap();
+    let writer = Writer::spawn(store, BTreeSet::new(), usize::MAX, report).unwrap();
+    assert!(writer.load());
+    let first = reports.recv().unwrap();
+    let Report::Noticed(Notice::Damaged { salvaged, lost, .. }) = first else {
+        panic!("{first:?}");
+    };
+    assert_eq!((salvaged, lost), (20, 0));
+    let Report::Loaded { peers, .. } = reports.recv().unwrap() else {
+        panic!("the page that was asked for");
+    };
+    assert_eq!(peers.len(), 20);
 }
 
 /// What is in an index over some rows only, SQLite's own check does not count.

@@ -58,7 +58,8 @@ pub fn open_with(url: &str, setup: Setup) -> Result<Behaviour, OpenError> {
 /// # Errors
 /// As [`open`].
 pub fn open_noticing(url: &str, setup: Setup) -> Result<(Behaviour, Vec<Notice>), OpenError> {
-    begin(rejoin_store::open(url, rejoin_libp2p::now())?, setup)
+    let opened = rejoin_store::open_for_start(url, None, rejoin_libp2p::now())?;
+    begin(opened, setup)
 }
 
 /// As [`open_noticing`], with the key to a sealed memory, which is then sealed as `sealing` has it. A
@@ -71,7 +72,7 @@ pub fn open_sealed(
     sealing: &Sealing,
     setup: Setup,
 ) -> Result<(Behaviour, Vec<Notice>), OpenError> {
-    let opened = rejoin_store::open_sealed(url, sealing, rejoin_libp2p::now())?;
+    let opened = rejoin_store::open_for_start(url, Some(sealing), rejoin_libp2p::now())?;
     begin(opened, setup)
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rejoin_core::Time;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::{
     last_good, rows,
@@ -26,11 +26,21 @@ enum Found {
     Damaged { why: String },
 }
 
+/// How closely a database is looked at before it is called sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// All of it, if it is not too large for that.
+    Close,
+    /// Whether it is ours, and what it should be made of is there.
+    Glance,
+}
+
 /// A connection to a sound database, whatever was there before.
 pub(super) fn open_sound(
     path: &Path,
     now: Time,
     seal: &Seal,
+    look: Look,
     _held: &Lock,
 ) -> Result<(Connection, Vec<Notice>), StoreError> {
     salvage::finish(path)?;
@@ -38,7 +48,7 @@ pub(super) fn open_sound(
     if durable::is_empty(path)? {
         notices.push(begin(path, now, seal)?);
     }
-    let conn = match confirmed(path)? {
+    let conn = match confirmed(path, look)? {
         Found::Sound(conn) => conn,
         Found::Foreign { why } => {
             sealing::check(path, seal)?;
@@ -98,21 +108,21 @@ fn copied(path: &Path, seal: &Seal, now: Time) -> Result<Shelf, StoreError> {
 
 /// As [`examine`]; but what is not sound is looked at again over a new connection, since a read that
 /// failed once looks just like it.
-fn confirmed(path: &Path) -> Result<Found, StoreError> {
+fn confirmed(path: &Path, look: Look) -> Result<Found, StoreError> {
     for _ in 1..LOOKS {
-        if let sound @ Found::Sound(_) = examine(path)? {
+        if let sound @ Found::Sound(_) = examine(path, look)? {
             return Ok(sound);
         }
     }
-    examine(path)
+    examine(path, look)
 }
 
 /// Three reads in a row that fail by accident are a broken disk.
 const LOOKS: usize = 3;
 
 /// Looks at a file that is there; brings an older database to the newest version.
-fn examine(path: &Path) -> Result<Found, StoreError> {
-    let look = || -> rusqlite::Result<Result<Found, u32>> {
+fn examine(path: &Path, look: Look) -> Result<Found, StoreError> {
+    let examined = || -> rusqlite::Result<Result<Found, u32>> {
         let mut conn = schema::look_at(path)?;
         match schema::state(&conn, schema::MIGRATIONS.len())? {
             State::Newer(version) => {
@@ -129,18 +139,18 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
             }
             State::Older(0) => schema::migrate(&mut conn, 0, schema::MIGRATIONS)?,
             // Damage is looked for first, since what is damaged is kept as it was.
-            State::Older(from) => match flaw(&conn, from)? {
+            State::Older(from) => match flaw(&conn, from, Look::Close)? {
                 Some(why) => return Ok(Ok(Found::Damaged { why })),
                 None => schema::migrate(&mut conn, from, schema::MIGRATIONS)?,
             },
             State::Ready => {}
         }
-        Ok(Ok(match flaw(&conn, schema::MIGRATIONS.len())? {
+        Ok(Ok(match flaw(&conn, schema::MIGRATIONS.len(), look)? {
             Some(why) => Found::Damaged { why },
             None => Found::Sound(conn),
         }))
     };
-    match look() {
+    match examined() {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(found)) => Err(StoreError::TooNew {
             path: path.to_owned(),
@@ -159,8 +169,13 @@ fn examine(path: &Path) -> Result<Found, StoreError> {
     }
 }
 
-fn flaw(conn: &Connection, version: usize) -> rusqlite::Result<Option<String>> {
+fn flaw(conn: &Connection, version: usize, look: Look) -> rusqlite::Result<Option<String>> {
     if let Some(flaw) = schema::flaw(conn, version)? {
+        return Ok(Some(flaw));
+    }
+    if look == Look::Close
+        && let Some(flaw) = schema::inner_flaw(conn)?
+    {
         return Ok(Some(flaw));
     }
     // Text that is none passes SQLite's own check.
@@ -208,6 +223,11 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
         ),
     }
+}
+
+/// What was found wrong in looking, as if it had been met in reading.
+pub(super) fn damage(why: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(why))
 }
 
 /// A statement that does not fit the tables, or a header that does not fit SQLite.

@@ -111,8 +111,7 @@ pub(super) fn migrate(
     tx.commit()
 }
 
-/// Says in words what is wrong inside a database of this version, if anything. Reads every page of a
-/// small database; a large one is only checked for its tables here, and its pages when they are read.
+/// What is wrong with how a database of this version is made, in words, if anything is.
 pub(super) fn flaw(conn: &Connection, version: usize) -> rusqlite::Result<Option<String>> {
     for (table, since) in [("peers", 1), ("memory", 1), ("seal", 2)] {
         if since <= version && !has_table(conn, table)? {
@@ -130,6 +129,12 @@ pub(super) fn flaw(conn: &Connection, version: usize) -> rusqlite::Result<Option
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => return Err(error),
         _ => {}
     }
+    Ok(None)
+}
+
+/// What is wrong with what lies in its tables and indexes, if anything is. Reads every page of a small
+/// database; those of a large one are checked as they are read.
+pub(super) fn inner_flaw(conn: &Connection) -> rusqlite::Result<Option<String>> {
     if pages(conn)? > CHECKED_PAGES_MAX {
         return Ok(None);
     }
