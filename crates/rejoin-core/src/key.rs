@@ -110,7 +110,10 @@ impl fmt::Display for PeerKey {
             .filter(|text| text.parse::<Self>().as_ref() == Ok(self));
         match plain {
             Some(text) => f.write_str(text),
-            None => write!(f, "0x{}", HEXLOWER.encode(&self.0)),
+            None => {
+                f.write_str("0x")?;
+                HEXLOWER.encode_display(&self.0).fmt(f)
+            }
         }
     }
 }
