@@ -57,7 +57,7 @@ fn tell(engine: &mut Engine, input: Input) {
 }
 
 // A hundred records from the store, one by one.
-#[library_benchmark(config = budget(537_251))]
+#[library_benchmark(config = budget(400_660))]
 #[bench::of_ten_thousand(newcomers())]
 fn insert(all: (Engine, Vec<PeerRecord>)) -> Engine {
     let (mut engine, newcomers) = all;
@@ -68,7 +68,7 @@ fn insert(all: (Engine, Vec<PeerRecord>)) -> Engine {
 }
 
 // A hundred transfers that went well.
-#[library_benchmark(config = budget(615_745))]
+#[library_benchmark(config = budget(417_427))]
 #[bench::of_ten_thousand(full())]
 fn evidence(mut engine: Engine) -> Engine {
     for n in 0..TIMES {
@@ -103,7 +103,7 @@ fn best_20(engine: Engine) -> Engine {
 }
 
 // What a start computes before its first dial.
-#[library_benchmark(config = budget(1_450_268))]
+#[library_benchmark(config = budget(1_193_444))]
 #[bench::of_two_hundred(snapshot())]
 fn first_dials(snapshot: Snapshot) -> Engine {
     let mut engine = Engine::new(Config::default(), snapshot, NOW, 1);
@@ -112,7 +112,7 @@ fn first_dials(snapshot: Snapshot) -> Engine {
 }
 
 // What is due when nothing has happened for a while, retention rules among it.
-#[library_benchmark(config = budget(19_896_747))]
+#[library_benchmark(config = budget(17_970_066))]
 #[bench::of_ten_thousand(full())]
 fn house_keeping(mut engine: Engine) -> Engine {
     engine.handle_input(NOW + Duration::from_secs(900), Input::Tick);
