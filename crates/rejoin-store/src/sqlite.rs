@@ -19,7 +19,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rejoin_core::{Changes, Counts, Memory, PeerKey, PeerRecord, Pool, Ranked, Recalled, Time};
+use rejoin_core::{
+    Changes, Counts, Memory, PeerDelta, PeerKey, PeerRecord, Pool, Ranked, Recalled, Time,
+};
 use rusqlite::{Connection, Params, TransactionBehavior, params};
 
 pub(crate) use self::opening::Look;
@@ -463,7 +465,7 @@ fn commit(
     if !rows::has_seal(&tx, seal)? {
         return Ok(None);
     }
-    for delta in &changes.peers {
+    for delta in in_order_of_rows(&changes.peers, seal) {
         let key = &delta.record.key;
         // Nothing of what was counted has been saved: most likely there is no such peer either.
         let is_new = delta.unsaved == Counts::of(&delta.record.evidence);
@@ -493,6 +495,16 @@ fn commit(
     }
     tx.commit()?;
     Ok(Some(effect))
+}
+
+/// In order of the names of their rows, so that one page after the other is written. They come in order of
+/// key; what stands for a sealed key is in another order.
+fn in_order_of_rows<'a>(peers: &'a [PeerDelta], seal: &Seal) -> Vec<&'a PeerDelta> {
+    let mut peers: Vec<_> = peers.iter().collect();
+    if seal.is_whole() {
+        peers.sort_by_cached_key(|delta| seal.row_key(&delta.record.key));
+    }
+    peers
 }
 
 const ANCHORS: &str = "SELECT key, record, id FROM peers WHERE anchor = 1 ORDER BY rank DESC, key";

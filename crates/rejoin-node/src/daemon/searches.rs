@@ -169,10 +169,8 @@ fn get(
     open(place, sealing)?.get(key)
 }
 
+/// The node's own writer has looked it over for damage.
 fn open(place: &Place, sealing: Option<&Sealing>) -> Result<Box<dyn PeerStore + Send>, StoreError> {
-    let opened = match sealing {
-        Some(sealing) => rejoin_store::open_sealed(&place.store, sealing, now()),
-        None => rejoin_store::open(&place.store, now()),
-    };
-    opened.map(|opened| opened.store)
+    let opened = rejoin_store::open_for_start(&place.store, sealing, now())?;
+    Ok(opened.store)
 }
