@@ -34,23 +34,22 @@ impl Books {
         }
     }
 
-    fn known(&mut self, key: &PeerKey) -> &mut (PeerRecord, Ticket) {
+    /// The ledger, and what is in memory of a peer.
+    fn open(&mut self, key: &PeerKey) -> (&mut Unsaved, &mut (PeerRecord, Ticket)) {
         let fresh = || (PeerRecord::new(key.clone(), T), Ticket::default());
-        self.known.entry(key.clone()).or_insert_with(fresh)
+        let known = self.known.entry(key.clone()).or_insert_with(fresh);
+        (&mut self.ledger, known)
     }
 
     fn touch(&mut self, key: &PeerKey) {
-        let mut ticket = self.known(key).1;
-        self.ledger.touch(T, key, &mut ticket);
-        self.known(key).1 = ticket;
+        let (ledger, (_, ticket)) = self.open(key);
+        ledger.touch(T, key, ticket);
     }
 
     fn dial(&mut self, key: &PeerKey) {
-        let (record, mut ticket) = self.known(key).clone();
-        self.ledger.count(T, key, &mut ticket, &one_dial());
-        let mut record = record;
+        let (ledger, (record, ticket)) = self.open(key);
+        ledger.count(T, key, ticket, &one_dial());
         record.evidence.dials_ok.add(1.0, T);
-        *self.known(key) = (record, ticket);
     }
 
     fn forget(&mut self, key: &PeerKey) {
