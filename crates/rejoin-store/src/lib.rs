@@ -121,12 +121,12 @@ pub trait PeerStore: fmt::Debug {
     /// If the place cannot be read.
     fn count(&mut self) -> Result<usize, StoreError>;
 
-    /// Whether there are no more peers than that; mostly without counting them.
+    /// A number that there are no more peers than, often the right one, found without counting them.
     ///
     /// # Errors
     /// If the place cannot be read.
-    fn fits(&mut self, room: usize) -> Result<bool, StoreError> {
-        Ok(self.count()? <= room)
+    fn count_at_most(&mut self) -> Result<usize, StoreError> {
+        self.count()
     }
 
     /// Joins `changes` with what is saved, whoever saved it: all of them or none. Once this returns

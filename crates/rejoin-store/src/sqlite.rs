@@ -1,11 +1,12 @@
 //! The `sqlite:` store: the default. Many processes may share the file; a commit costs as much as it
 //! changes, and the best peers are read off an index. What its rows look like is in `rows`, its
-//! shape in `schema`, how it is opened in `opening`, what happens after damage in `salvage`, how it is
-//! sealed in `sealing`.
+//! shape in `schema`, how it is opened in `opening`, how changes get into it in `committing`, what
+//! happens after damage in `salvage`, how it is sealed in `sealing`.
 //!
 //! Writers take turns by [`Lock`], not only by SQLite's own locks: a database that is being replaced has
 //! nothing left that its writers could be told by.
 
+mod committing;
 mod last_good;
 mod opening;
 mod rows;
@@ -19,19 +20,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rejoin_core::{
-    Changes, Counts, Memory, PeerDelta, PeerKey, PeerRecord, Pool, Ranked, Recalled, Time,
-};
-use rusqlite::{Connection, Params, TransactionBehavior, params};
+use rejoin_core::{Changes, Memory, PeerKey, PeerRecord, Pool, Ranked, Recalled, Time};
+use rusqlite::{Connection, Params, params};
 
 pub(crate) use self::opening::Look;
-use self::{last_good::LastGood, opening::is_damage, salvage::WAL};
+use self::{
+    committing::{Effect, commit},
+    last_good::LastGood,
+    opening::is_damage,
+    salvage::WAL,
+};
 use crate::{
     Notice, PeerStore, Repairs, SealKey, StoreError,
     durable::{self, Identity},
     lock::Lock,
     seal::Seal,
-    shelf::merge,
 };
 
 #[derive(Debug)]
@@ -371,11 +374,11 @@ impl PeerStore for SqliteStore {
         })
     }
 
-    fn fits(&mut self, room: usize) -> Result<bool, StoreError> {
-        // There are no more of them than numbers were given.
+    fn count_at_most(&mut self) -> Result<usize, StoreError> {
+        // There are no more of them than numbers were given; a damaged one says nothing.
         let sql = "SELECT coalesce(max(id), 0) FROM peers";
         let given: i64 = self.read(|store| store.conn.query_one(sql, [], |row| row.get(0)))?;
-        Ok(usize::try_from(given).is_ok_and(|given| given <= room) || self.count()? <= room)
+        Ok(usize::try_from(given).unwrap_or(usize::MAX))
     }
 
     fn count(&mut self) -> Result<usize, StoreError> {
@@ -443,68 +446,6 @@ impl PeerStore for SqliteStore {
 
 fn log_of(path: &Path) -> Result<Option<Identity>, StoreError> {
     durable::identity(&durable::beside(path, WAL))
-}
-
-/// What a commit did.
-#[derive(Default)]
-struct Effect {
-    wrote: bool,
-    forgot: bool,
-}
-
-/// `None` if the database is no longer sealed as we know it; then nothing has changed.
-fn commit(
-    conn: &mut Connection,
-    seal: &Seal,
-    changes: &Changes,
-    now: Time,
-) -> rusqlite::Result<Option<Effect>> {
-    let mut effect = Effect::default();
-    // Immediate: what is read here is still true when it is written.
-    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if !rows::has_seal(&tx, seal)? {
-        return Ok(None);
-    }
-    for delta in in_order_of_rows(&changes.peers, seal) {
-        let key = &delta.record.key;
-        // Nothing of what was counted has been saved: most likely there is no such peer either.
-        let is_new = delta.unsaved == Counts::of(&delta.record.evidence);
-        if is_new && rows::put_new(&tx, seal, &merge(delta, None, now))? {
-            effect.wrote = true;
-            continue;
-        }
-        let saved = rows::saved(&tx, seal, key)?;
-        let known = saved.as_ref().and_then(|saved| seal.record(&saved.text));
-        let mut known = known.filter(|known| known.key == *key);
-        if let Some(record) = &mut known {
-            record.sanitise(now);
-        }
-        let merged = merge(delta, known, now);
-        effect.wrote |= rows::put(&tx, seal, &merged, saved.as_ref())?;
-    }
-    for key in &changes.forgotten {
-        effect.forgot |= rows::remove(&tx, seal, key)?;
-    }
-    effect.wrote |= effect.forgot;
-    if let Some(delta) = &changes.memory {
-        let saved = rows::saved_memory(&tx)?;
-        let known = saved.as_deref().and_then(|text| seal.memory(text));
-        let mut merged = delta.onto(known);
-        merged.survival.sanitise();
-        effect.wrote |= rows::put_memory(&tx, seal, &merged, saved.as_deref())?;
-    }
-    tx.commit()?;
-    Ok(Some(effect))
-}
-
-/// In order of the names of their rows, so that one page after the other is written. They come in order of
-/// key; what stands for a sealed key is in another order.
-fn in_order_of_rows<'a>(peers: &'a [PeerDelta], seal: &Seal) -> Vec<&'a PeerDelta> {
-    let mut peers: Vec<_> = peers.iter().collect();
-    if seal.is_whole() {
-        peers.sort_by_cached_key(|delta| seal.row_key(&delta.record.key));
-    }
-    peers
 }
 
 const ANCHORS: &str = "SELECT key, record, id FROM peers WHERE anchor = 1 ORDER BY rank DESC, key";

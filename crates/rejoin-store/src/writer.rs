@@ -208,10 +208,14 @@ impl Loading {
     fn next(&mut self, store: &mut dyn PeerStore) -> Result<(Vec<PeerRecord>, bool), StoreError> {
         let (page, next) = match &self.way {
             Way::NotBegun => {
-                self.way = match store.fits(self.room)? {
+                let mut all = store.count_at_most()?;
+                if all > self.room {
+                    all = store.count()?;
+                }
+                self.way = match all <= self.room {
                     true => Way::All { from: 0 },
                     false => {
-                        self.all = store.count()?;
+                        self.all = all;
                         Way::best(Pool::Proven, self.room)
                     }
                 };
