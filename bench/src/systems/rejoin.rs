@@ -29,6 +29,9 @@ pub struct Rejoin {
 /// Some day in 2026.
 const BEGIN: Time = Time::from_millis(1_790_000_000_000);
 
+/// From one newcomer to the next: a crawler meets a thousand a second. No two of them rank the same.
+const BETWEEN: Duration = Duration::from_millis(1);
+
 /// The only peer it is connected with.
 const HELD: [u8; 32] = [0xff; 32];
 
@@ -72,6 +75,7 @@ impl Rejoin {
             retention: vec![Rule::ProvenCap(usize::MAX)],
             peers_max: usize::MAX,
             hot_max: hot,
+            save_timeout: Duration::MAX, // it saves when it is told to
             sleeps_after: Duration::MAX, // the one it holds may be silent: it looks for no other
             ..Config::default()
         };
@@ -157,6 +161,7 @@ impl System for Rejoin {
                 scope: Scope::Public,
             }));
             self.part(key);
+            self.now = self.now + BETWEEN;
         }
         self.unsaved += peers.len();
         match self.holds_all() || self.unsaved < SAVED_AT_ONCE {

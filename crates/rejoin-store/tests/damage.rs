@@ -17,7 +17,7 @@ use rejoin_store::{
 };
 use rusqlite::config::DbConfig;
 
-use fixtures::{NOW, Place, all, key, open, peer, saving};
+use fixtures::{NOW, PAGE, Place, all, key, open, peer, saving};
 
 /// How many were salvaged, restored and lost, from the one notice there must be.
 #[track_caller]
@@ -336,21 +336,21 @@ fn a_database_whose_first_word_reads_on_is_no_text() {
 #[test]
 fn the_rows_of_a_broken_database_are_salvaged() {
     let place = Place::new("sqlite");
-    place.fill(0..300);
+    place.fill(0..500);
     let whole = fs::read(place.path()).unwrap();
-    let pages = whole.len() / 4096;
+    let pages = whole.len() / PAGE;
     assert!(pages > 50, "{pages}");
     for broken in [0, 1, 2, 5, pages / 2, pages - 1] {
         let mut damaged = whole.clone();
-        damaged[broken * 4096..][..4096].fill(0xa5);
+        damaged[broken * PAGE..][..PAGE].fill(0xa5);
         let place = Place::new("sqlite");
         fs::write(place.path(), &damaged).unwrap();
         let mut opened = open(&place.url());
         let (salvaged, _, _) = damage(&opened);
-        assert!(salvaged >= 290, "page {broken}: {salvaged} of 300");
+        assert!(salvaged >= 480, "page {broken}: {salvaged} of 500");
         assert_eq!(opened.store.count().unwrap(), salvaged);
         for record in all(&mut *opened.store) {
-            let n = (0..300).find(|n| key(*n) == record.key).unwrap();
+            let n = (0..500).find(|n| key(*n) == record.key).unwrap();
             assert_eq!(record, peer(n), "page {broken}");
         }
         assert_eq!(fs::read(&place.set_aside()[0]).unwrap(), damaged);
@@ -379,7 +379,7 @@ fn a_log_moves_along_with_its_database() {
     // As after a crash: the last commit is only in the log, and the first page is gone.
     let (main, log) = (place.path(), place.beside("-wal"));
     let (mut pages, frames) = (fs::read(&main).unwrap(), fs::read(&log).unwrap());
-    pages[..4096].fill(0);
+    pages[..PAGE].fill(0);
     let place = Place::new("sqlite");
     fs::write(place.path(), &pages).unwrap();
     fs::write(place.beside("-wal"), &frames).unwrap();
@@ -478,8 +478,8 @@ fn damage_that_shows_only_later_is_mended_on_the_way() {
         .write(true)
         .open(place.path())
         .unwrap();
-    file.seek(SeekFrom::Start(40 * 4096)).unwrap();
-    file.write_all(&[0xa5; 10 * 4096]).unwrap();
+    file.seek(SeekFrom::Start(20 * PAGE as u64)).unwrap();
+    file.write_all(&[0xa5; 5 * PAGE]).unwrap();
     let found = all(&mut *ours).len();
     let notices = ours.take_notices();
     assert!(

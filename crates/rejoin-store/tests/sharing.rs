@@ -16,7 +16,7 @@ use std::{
 use rejoin_core::{Changes, Counts, PeerDelta, decay::Decayed};
 use rejoin_store::{Notice, StoreError};
 
-use fixtures::{NOW, all, key, open, peer, saving};
+use fixtures::{NOW, PAGE, all, key, open, peer, saving};
 
 const WRITERS: u64 = 16;
 const PEERS_EACH: u64 = 20;
@@ -300,7 +300,7 @@ fn mistake_15_a_commit_costs_as_much_as_it_changes() {
     let (small, large) = (bytes_of_a_commit(20), bytes_of_a_commit(10_000));
     assert!(small > 0);
     // Each of the four trees may be one page deeper, and split one page at each level.
-    let page_and_header = 4096 + 24;
+    let page_and_header = PAGE as u64 + 24;
     assert!(
         large <= small + 12 * page_and_header,
         "{small} bytes at 20 peers, {large} at 10,000"

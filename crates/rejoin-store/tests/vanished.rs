@@ -7,7 +7,7 @@ use std::fs;
 
 use rejoin_store::{Notice, PeerStore};
 
-use fixtures::{NOW, Place, forgetting, key, open, peer, saving};
+use fixtures::{NOW, PAGE, Place, forgetting, key, open, peer, saving};
 
 #[test]
 fn a_missing_file_and_its_folders_are_made() {
@@ -90,7 +90,7 @@ fn a_good_memory_is_never_replaced_by_an_empty_one() {
         } else {
             let whole = fs::read(place.path()).unwrap();
             let _ = fs::remove_file(place.beside("-wal"));
-            fs::write(place.path(), [&[0; 4096], &whole[4096..]].concat()).unwrap();
+            fs::write(place.path(), [&[0; PAGE], &whole[PAGE..]].concat()).unwrap();
         }
         store.commit(&saving([peer(10)]), NOW).unwrap();
         drop(store);

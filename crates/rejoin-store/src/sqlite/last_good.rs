@@ -49,7 +49,7 @@ impl LastGood {
     /// Before the end: takes a new copy if anything was committed since the last one, unless that would
     /// hold up whoever waits for the end.
     pub(super) fn catch_up(&mut self, conn: &Connection, path: &Path, now: Time) {
-        if self.behind && schema::pages(conn).is_ok_and(|pages| pages <= CLOSING_PAGES_MAX) {
+        if self.behind && schema::bytes(conn).is_ok_and(|bytes| bytes <= CLOSING_BYTES_MAX) {
             self.take(conn, path, now);
         }
     }
@@ -67,7 +67,7 @@ impl LastGood {
 
 fn take(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::sqlite("copy", path)(error);
-    if schema::pages(conn).map_err(failed)? > PAGES_MAX {
+    if schema::bytes(conn).map_err(failed)? > BYTES_MAX {
         return durable::remove(&place(path)); // better none than one from long ago
     }
     replace(path, |fresh| {
@@ -89,7 +89,7 @@ fn take(conn: &Connection, path: &Path) -> Result<(), StoreError> {
 /// which its records would stand once more, and what was damaged once may soon be again.
 pub(super) fn keep(built: &Path, path: &Path) {
     let kept = match fs::metadata(built) {
-        Ok(file) if file.len() > PAGES_MAX as u64 * PAGE_BYTES => return,
+        Ok(file) if file.len() > BYTES_MAX as u64 => return,
         _ => replace(path, |fresh| {
             durable::copy(built, fresh).map_err(StoreError::file("copy", built))
         }),
@@ -160,14 +160,11 @@ const FRESH: &str = ".last-good.new";
 /// What is learnt of peers within an hour is learnt again within an hour.
 const EVERY: Duration = Duration::from_secs(3_600);
 
-/// 256 MiB, some 100,000 peers: a second or two, and twice the disk.
-const PAGES_MAX: i64 = 65_536;
+/// Some 300,000 peers: a second or two, and twice the disk.
+const BYTES_MAX: i64 = 256 << 20;
 
-/// What SQLite gives a page unless told otherwise.
-const PAGE_BYTES: u64 = 4_096;
-
-/// 16 MiB, some 50 ms.
-const CLOSING_PAGES_MAX: i64 = 4_096;
+/// Some 50 ms.
+const CLOSING_BYTES_MAX: i64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {
