@@ -320,11 +320,8 @@ impl<R: FnMut(Report)> Work<R> {
     }
 
     fn load(&mut self) -> Result<(), StoreError> {
-        let (page, more) = self.loading.next(self.store.as_mut())?;
-        let fresh = page
-            .into_iter()
-            .filter(|record| !self.known.remove(&record.key));
-        let peers = fresh.collect();
+        let (mut peers, more) = self.loading.next(self.store.as_mut())?;
+        peers.retain(|record| !self.known.remove(&record.key));
         (self.report)(Report::Loaded { peers, more });
         if !more {
             (self.report)(Report::Shelved(self.loading.shelved()));
