@@ -170,20 +170,20 @@ impl Address {
     /// An IP address and a port of TCP or QUIC, as most are. It reads as it does by way of a multiaddr, in a
     /// third of the time, of which there is a lot where a million are loaded.
     fn of_socket(text: &str) -> Option<Self> {
-        let mut parts = text.strip_prefix('/')?.split('/');
-        let ip = match (parts.next()?, parts.next()?) {
-            ("ip4", ip) => Protocol::Ip4(ip.parse().ok()?),
-            ("ip6", ip) => Protocol::Ip6(ip.parse().ok()?),
-            _ => return None,
+        let (ip, way) = if let Some(rest) = text.strip_prefix("/ip4/") {
+            let (ip, way) = rest.split_once('/')?;
+            (Protocol::Ip4(ip.parse().ok()?), way)
+        } else {
+            let (ip, way) = text.strip_prefix("/ip6/")?.split_once('/')?;
+            (Protocol::Ip6(ip.parse().ok()?), way)
         };
-        let (carrier, port) = (parts.next()?, parts.next()?.parse().ok()?);
-        match (carrier, parts.next(), parts.next()) {
-            ("tcp", None, None) => Some(Self::made_of([ip, Protocol::Tcp(port)])),
-            ("udp", Some("quic-v1"), None) => {
-                Some(Self::made_of([ip, Protocol::Udp(port), Protocol::QuicV1]))
-            }
-            _ => None,
+        if let Some(port) = way.strip_prefix("tcp/") {
+            let port = Protocol::Tcp(port.parse().ok()?);
+            return Some(Self::made_of([ip, port]));
         }
+        let port = way.strip_prefix("udp/")?.strip_suffix("/quic-v1")?;
+        let port = Protocol::Udp(port.parse().ok()?);
+        Some(Self::made_of([ip, port, Protocol::QuicV1]))
     }
 
     fn made_of<const N: usize>(parts: [Protocol<'_>; N]) -> Self {

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use data_encoding::HEXLOWER;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use multiaddr::PeerId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -90,7 +90,7 @@ impl FromStr for PeerKey {
         }
         match text.strip_prefix("0x") {
             Some(digits) => {
-                let bytes = HEXLOWER.decode(digits.to_ascii_lowercase().as_bytes());
+                let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
                 Self::new(&bytes.map_err(|_| PeerKeyError::NotHex)?)
             }
             None => Self::new(text.as_bytes()),
