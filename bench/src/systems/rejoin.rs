@@ -173,7 +173,7 @@ impl System for Rejoin {
     /// A dial would be a meeting and a parting; what others count for it is one piece of evidence.
     fn update(&mut self, peer: &Peer) -> Option<()> {
         let key = key(&peer.id);
-        if self.engine.peer(&key).is_none() {
+        if !self.holds_all() && self.engine.peer(&key).is_none() {
             let [address, _] = peer.addresses.map(Address::from);
             self.meet(&key, address);
             self.part(key);
