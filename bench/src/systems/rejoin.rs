@@ -76,6 +76,7 @@ impl Rejoin {
             peers_max: usize::MAX,
             hot_max: hot,
             save_timeout: Duration::MAX, // it saves when it is told to
+            prune_every: Duration::MAX,  // house-keeping is no part of meeting somebody
             sleeps_after: Duration::MAX, // the one it holds may be silent: it looks for no other
             ..Config::default()
         };
