@@ -448,8 +448,8 @@ fn log_of(path: &Path) -> Result<Option<Identity>, StoreError> {
     durable::identity(&durable::beside(path, WAL))
 }
 
-// The index over the ranks leaves equals to be put in order of key: `plan` in the tests shows that SQLite sorts
-// those alone.
+// By falling rank and then by key, off an index of the rank alone: SQLite puts equals in order, and nobody else,
+// as the test below sees.
 const ANCHORS: &str = "SELECT key, record, id FROM peers WHERE anchor = 1 ORDER BY rank DESC, key";
 
 // An anchor has already been taken.

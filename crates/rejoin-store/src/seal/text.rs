@@ -19,6 +19,8 @@ pub(crate) struct Keys {
     memory: Cipher,
     secrets: Cipher,
     index: KeyBytes,
+    /// What stands for the memory, which every record that is read is held against.
+    memory_id: Pseudonym,
 }
 
 /// Something sealed as a whole: who it is about, then nonce, ciphertext and tag, in base64.
@@ -36,11 +38,13 @@ const PSEUDONYM_BYTES: usize = 16;
 impl Keys {
     pub(super) fn of(data_key: KeyBytes) -> Self {
         let cipher = |label: &[u8]| Cipher::new(&keyed(&data_key, &[label]));
+        let index = keyed(&data_key, &[b"rejoin-index-v1"]);
         Self {
             records: cipher(b"rejoin-records-v1"),
             memory: cipher(b"rejoin-memory-v1"),
             secrets: cipher(b"rejoin-secrets-v1"),
-            index: keyed(&data_key, &[b"rejoin-index-v1"]),
+            memory_id: pseudonym(&index, MEMORY),
+            index,
             data_key,
         }
     }
@@ -50,8 +54,7 @@ impl Keys {
     }
 
     fn pseudonym(&self, name: &[u8]) -> Pseudonym {
-        let hash = keyed(&self.index, &[name]);
-        *hash.first_chunk().expect("a hash is longer than a name")
+        pseudonym(&self.index, name)
     }
 
     fn open_secret(&self, key: &PeerKey, sealed: &[u8]) -> Option<SecretBytes> {
@@ -66,6 +69,11 @@ impl Keys {
         let blob = Blob::new(sealed).expect("a secret has room for its nonce and tag");
         Ok(PeerSecret::Sealed(blob))
     }
+}
+
+fn pseudonym(index: &KeyBytes, name: &[u8]) -> Pseudonym {
+    let hash = keyed(index, &[name]);
+    *hash.first_chunk().expect("a hash is longer than a name")
 }
 
 impl Seal {
@@ -150,7 +158,7 @@ impl Seal {
     ) -> Result<String, getrandom::Error> {
         let plain = json(memory);
         match self.whole() {
-            Some(keys) => self.wrapped(&keys.memory, keys.pseudonym(MEMORY), plain, before),
+            Some(keys) => self.wrapped(&keys.memory, keys.memory_id, plain, before),
             None => Ok(plain),
         }
     }
@@ -186,7 +194,7 @@ impl Seal {
         let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
         let bytes = BASE64.decode(envelope.sealed.as_bytes()).ok()?;
         let (id, sealed) = bytes.split_first_chunk()?;
-        let cipher = match *id == keys.pseudonym(MEMORY) {
+        let cipher = match *id == keys.memory_id {
             true => &keys.memory,
             false => &keys.records,
         };
