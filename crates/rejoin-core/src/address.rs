@@ -167,8 +167,8 @@ impl Address {
         }
     }
 
-    /// An IP address and a port of TCP or QUIC, as most are. It reads as it does by way of a multiaddr, in a
-    /// third of the time, of which there is a lot where a million are loaded.
+    /// An IP address and a port of TCP or QUIC, as most are. It reads as it does by way of a multiaddr, whose
+    /// table of names and buffers take a while where a million are loaded.
     fn of_socket(text: &str) -> Option<Self> {
         let (ip, way) = if let Some(rest) = text.strip_prefix("/ip4/") {
             let (ip, way) = rest.split_once('/')?;
