@@ -16,7 +16,6 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/1.sql"),
     include_str!("../../migrations/2.sql"),
     include_str!("../../migrations/3.sql"),
-    include_str!("../../migrations/4.sql"),
 ];
 
 /// What is wrong with a database, if anything.
