@@ -178,8 +178,8 @@ fn read_only() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None)
 }
 
-/// Pages of a new database; an older one keeps its own. Of records of 600 bytes, or 900 sealed, more fit into
-/// one of 8 KiB than into two of 4; larger ones would make a single change larger.
+/// Pages of a new database; an older one keeps its own. Nine sealed records of 860 bytes fit into one of 8 KiB, and
+/// eight into two of 4; still larger ones would make a single change larger.
 const PAGE_BYTES: u32 = 8192;
 
 /// A check goes through that in some thirty milliseconds: a start must not take longer because there is more
